@@ -1,0 +1,69 @@
+# `make help` lists every target. GPU=1 installs the CUDA build of ONNX Runtime.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+GPU ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ENGINE := $(if $(GPU),gpu,cpu)
+READY := $(VENV)/.ready-$(ENGINE)
+LOCK := requirements/constraints.txt requirements/no-deps.txt pyproject.toml
+PARAMS ?= params.yaml
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUNBUFFERED := 1
+export DVC_NO_ANALYTICS := 1
+export YOLO_OFFLINE := true
+export YOLO_AUTOINSTALL := false
+export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
+export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: help setup demo test check serve bench real demo-weights clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY) ## Make .venv with the pinned dependencies (GPU=1: CUDA build of ONNX Runtime)
+
+$(READY): $(LOCK)
+	@echo "setup: installing into $(VENV) (a few minutes the first time)"
+	@requirements/system.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q setuptools==80.9.0 wheel -c requirements/constraints.txt
+	@$(PIP) install -q -e '.[$(ENGINE),train,dev]' -c requirements/constraints.txt
+	@SAM2_BUILD_CUDA=0 $(PIP) install -q --no-deps --no-build-isolation -r requirements/no-deps.txt
+	@rm -f $(VENV)/.ready-* && touch $@
+	@echo "setup: done"
+
+demo: $(READY) ## From synthetic footage to a served, measured recognizer, end to end
+	@dvc repro
+	@python -m stages.demo
+
+test: $(READY) ## Run the whole test suite
+	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+
+check: $(READY) ## Format, lint, types and the fast tests
+	@ruff format --check vigil stages tests
+	@ruff check vigil stages tests
+	@mypy
+	@OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
+	@python -m stages.serve --params $(PARAMS)
+
+bench: $(READY) ## Measure throughput and latency of the recognizer, served and not
+	@python -m stages.benchmark --params $(PARAMS)
+
+real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
+	@python -m stages.real
+
+demo-weights: $(READY) ## Train the demo's three small networks from nothing (hours on a CPU)
+	@python -m stages.demo_weights
+
+clean: ## Remove everything the stages made, but no footage, label or model you brought
+	@rm -rf .vigil .real reports/stages reports/demo data/demo data/timelines data/tracks data/masks \
+	    data/masked data/skeletons data/dataset data/clips.parquet

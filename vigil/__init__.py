@@ -1,0 +1,1 @@
+"""vigil: from CCTV footage to a served, measured recognizer of abnormal behavior."""

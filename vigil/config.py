@@ -1,0 +1,193 @@
+"""`params.yaml` as frozen, checked models: every number that changes a result, read once.
+
+Sections are named after stages. An unknown key or a value out of range is refused with one line
+that names it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vigil.errors import InputError
+from vigil.paths import Paths
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Size = tuple[Annotated[int, Field(ge=32, multiple_of=32)], Annotated[int, Field(ge=32, multiple_of=32)]]  # fmt: skip
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and unknown keys are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PathsSection(Section):
+    """Where the user's material and the results lie, relative to the parameter file."""
+
+    videos: str = Field(description="folder of footage")
+    labels: str = Field(description="CSV of published labels")
+    groups: str = Field(description="CSV video_id,group: which videos share a scene or session")
+    data: str = Field(description="folder of what the stages make")
+    models: str = Field(description="folder of checkpoints and pretrained networks")
+    reports: str = Field(description="folder of metrics, plots and summaries")
+    triton_repo: str = Field(description="Triton's model repository")
+
+
+class FootageSection(Section):
+    """Synthetic demo footage."""
+
+    n_videos: int = Field(ge=0, description="how many videos to make")
+    seed: int = Field(ge=0, description="random seed of scenes, people and behaviors")
+
+
+class WeightsSection(Section):
+    """Which pretrained networks the stages use."""
+
+    set: Literal["demo", "official", "files"] = Field(
+        description="demo: shipped with vigil; official: the publishers'; files: your own ONNX"
+    )
+    detector: str = Field(description="registry name, or a path to ONNX with set: files")
+    segmenter: str = Field(description="registry name of the SAM2 variant")
+    pose: str = Field(description="registry name, or a path to ONNX with set: files")
+
+
+class DetectorSection(Section):
+    """YOLO11 person detector."""
+
+    name: Literal["yolo11", "yolo11-seg"] = Field(description="-seg brings masks of its own")
+    input_size: Size = Field(description="network input, width and height in pixels")
+    score_threshold: Fraction = Field(description="lowest score that reaches the tracker")
+    nms_threshold: Fraction = Field(description="IoU above which the weaker box goes")
+
+
+class TrackerSection(Section):
+    """ByteTrack (Zhang et al., ECCV 2022)."""
+
+    high_threshold: Fraction = Field(description="score that the first association takes")
+    low_threshold: Fraction = Field(description="score that the second association takes")
+    new_track_threshold: Fraction = Field(description="score that may begin a track")
+    buffer_s: float = Field(gt=0, le=60, description="seconds a lost track is remembered")
+    match_threshold: Fraction = Field(description="largest association cost")
+
+
+class SegmenterSection(Section):
+    """SAM2 with box prompts."""
+
+    mode: Literal["image", "video"] = Field(
+        description="image: every frame by itself; video: propagate between key frames"
+    )
+    keyframe_s: float = Field(gt=0, le=15, description="video mode: seconds between box prompts")
+    crop: bool = Field(description="look at the region around the people instead of the frame")
+    dilate_px: int = Field(ge=0, le=31, description="grow masks so that hands are not cut")
+
+
+class MaskSection(Section):
+    """Stage `mask`: person boxes, identities and masks."""
+
+    detector: DetectorSection
+    tracker: TrackerSection
+    segmenter: SegmenterSection
+    max_persons: int = Field(ge=1, le=100, description="persons kept per frame, best scores first")
+
+
+class ClipsSection(Section):
+    """Stage `clips`: fixed-length windows."""
+
+    length_s: float = Field(gt=0, le=120, description="window length in seconds")
+    stride_s: float = Field(gt=0, le=120, description="seconds between window starts")
+    min_length_s: float = Field(gt=0, description="a shorter video or tail gives no clip")
+
+
+class SkeletonsSection(Section):
+    """Stage `skeletons`: pose per frame, joined to tracks."""
+
+    pose: Literal["rtmo", "yolo-pose"] = Field(description="pose network")
+    source: Literal["raw", "masked"] = Field(description="frames to look at; the paper: masked")
+    input_size: Size = Field(description="network input, width and height in pixels")
+    score_threshold: Fraction = Field(description="lowest person score")
+    nms_threshold: Fraction = Field(description="IoU above which the weaker person goes")
+    keypoint_threshold: Fraction = Field(description="a joint scored lower is missing")
+    match_iou: Fraction = Field(description="least IoU of a pose's box with a track's box")
+
+
+class ServeSection(Section):
+    """The embedded Triton server."""
+
+    http_port: int = Field(ge=0, le=65535, description="0 takes a free port")
+    grpc_port: int = Field(ge=0, le=65535, description="0 takes a free port")
+    metrics_port: int = Field(ge=0, le=65535, description="0 takes a free port")
+    startup_timeout_s: float = Field(gt=0, description="seconds until every model must be ready")
+
+
+class BenchmarkSection(Section):
+    """`make bench`: closed-loop load on the served recognizer."""
+
+    model: str = Field(description="recognizer to load")
+    concurrencies: tuple[Annotated[int, Field(ge=1, le=1024)], ...]
+    protocols: tuple[Literal["http", "grpc"], ...]
+    seconds: float = Field(gt=0, description="measured window per row")
+    warmup_s: float = Field(ge=0, description="load before the window, not counted")
+    max_batch: int = Field(ge=1, le=256, description="largest dynamic batch")
+    max_queue_delay_us: int = Field(ge=0, description="dynamic batching: microseconds to wait")
+
+
+class Config(Section):
+    """All of `params.yaml`."""
+
+    classes: tuple[str, ...] = Field(min_length=2, description="class names; order is label order")
+    normal_class: str = Field(description="the class that is not an event")
+    workers: int = Field(ge=0, description="processes for per-video work; 0 means every core")
+    paths: PathsSection
+    footage: FootageSection
+    weights: WeightsSection
+    mask: MaskSection
+    clips: ClipsSection
+    skeletons: SkeletonsSection
+    serve: ServeSection
+    benchmark: BenchmarkSection
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> Config:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes: expected distinct names, got {list(self.classes)}")
+        if self.normal_class not in self.classes:
+            raise ValueError(f"normal_class: expected one of {list(self.classes)}")
+        return self
+
+    def resolve(self, root: Path) -> Paths:
+        """Return the artefact paths of a project whose parameter file lies in `root`."""
+        parts = {name: root / value for name, value in self.paths.model_dump().items()}
+        return Paths(root=root, **parts)
+
+
+def load(path: Path | str = "params.yaml") -> tuple[Config, Paths]:
+    """Read and check a parameter file; return it with the paths it implies.
+
+    Raises:
+        InputError: unreadable YAML, an unknown key, or a value out of range.
+    """
+    path = Path(path)
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{path}: expected readable YAML, got {text}") from error
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_one_line(error)}") from error
+    return config, config.resolve(path.resolve().parent)
+
+
+def _one_line(error: ValidationError) -> str:
+    """Name each bad key, what was expected of it and what it was."""
+    parts = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        given = "" if problem["type"] == "missing" else f", got {problem['input']!r:.80}"
+        parts.append(f"{where}: {problem['msg']}{given}")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""Synthetic CCTV scenes with ground truth, and the small weights trained on them."""

@@ -1,0 +1,134 @@
+"""From keypoints in pixels to what a skeleton network reads: one module, trained and served alike.
+
+It is part of the recognizer's graph, so a service sends pixels of the original frame and cannot
+prepare them in another way than the training did.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from vigil.errors import InputError
+from vigil.models.layouts import from_coco, layout
+
+Norm = Literal["image", "box", "body"]
+STREAMS = ("j", "b", "k", "jm", "bm", "km")
+_FAR = 1e6  # pixels; larger than any frame, stands for "no joint here" in minima and maxima
+
+
+def parse_streams(stream: str) -> tuple[str, ...]:
+    """Split a stream parameter such as `j`, `bm` or `j+jm` into its parts.
+
+    j joints, b bones (joint - parent), k two-hop bones, jm/bm/km their first differences in time.
+    Parts joined by `+` are stacked as channels of one network.
+
+    Raises:
+        InputError: an unknown part.
+    """
+    parts = tuple(stream.split("+"))
+    for part in parts:
+        if part not in STREAMS:
+            raise InputError(f"stream: expected {', '.join(STREAMS)} joined by +, got {stream}")
+    return parts
+
+
+class SkeletonInput(nn.Module):
+    """Normalize COCO-17 keypoints, change their layout and derive the streams.
+
+    Joints whose score is not above `min_score` are missing: they count for nothing in the
+    normalization and are 0 after it.
+
+    norm `image`: x and y to [-1, 1] over the frame (the published 2-D recipe). `box`: relative to
+    the box around all joints of all persons in the whole clip, so the place in the frame and the
+    distance to the camera do not matter but the persons' places relative to each other do. `body`:
+    the same center, in units of the persons' mean body extent.
+    """
+
+    def __init__(
+        self, layout_name: str, stream: str, norm: Norm = "box", min_score: float = 0.0
+    ) -> None:
+        """Prepare constant tables.
+
+        Args:
+            layout_name: `coco` or `coco_new`.
+            stream: see `parse_streams`.
+            norm: see the class.
+            min_score: scores in [0, 1] at or below it mean a missing joint.
+
+        Raises:
+            InputError: an unknown layout, stream or norm.
+        """
+        super().__init__()
+        if norm not in get_args(Norm):
+            raise InputError(f"norm: expected {', '.join(get_args(Norm))}, got {norm}")
+        self.norm, self.min_score = norm, min_score
+        self.streams = parse_streams(stream)
+        table = layout(layout_name)
+        self.num_joints = table.num_joints
+        self.out_channels = 3 * len(self.streams)
+        joints = torch.eye(table.num_joints)
+        self.mapping: Tensor
+        self.parent: Tensor
+        self.grandparent: Tensor
+        self.register_buffer("mapping", torch.from_numpy(from_coco(layout_name)), persistent=False)
+        self.register_buffer("parent", joints[list(table.parents)], persistent=False)
+        self.register_buffer("grandparent", joints[list(table.grandparents)], persistent=False)
+
+    def forward(self, keypoints: Tensor, image_size: Tensor) -> Tensor:
+        """Prepare one batch.
+
+        Args:
+            keypoints: (B, M, T, 17, 3) float32: x, y in pixels of the original frame, score in
+                [0, 1]; missing joints 0, 0, 0.
+            image_size: (B, 2) float32 width, height of the original frame in pixels.
+
+        Returns:
+            (B, M, T, V, 3 * streams) float32: per stream x, y without unit and the score.
+        """
+        score = keypoints[..., 2:]
+        valid = (score > self.min_score).to(keypoints.dtype)
+        xy = self._normalize(keypoints[..., :2], valid, image_size) * valid
+        xy, score = torch.matmul(self.mapping, xy), torch.matmul(self.mapping, score * valid)
+        present = (torch.matmul(self.mapping, valid) > 1.0 - 1e-4).to(xy.dtype)
+        derived = [self._stream(part, xy * present, score, present) for part in self.streams]
+        return torch.cat(derived, dim=-1)
+
+    def _normalize(self, xy: Tensor, valid: Tensor, image_size: Tensor) -> Tensor:
+        """Shift and scale (B, M, T, 17, 2) pixels by the frame, the clip's box or the body."""
+        if self.norm == "image":
+            half = image_size.reshape(-1, 1, 1, 1, 2) / 2
+            return (xy - half) / half
+        low, high = _bounds(xy, valid, (1, 2, 3))
+        center = (low + high) / 2
+        if self.norm == "box":
+            scale = (high - low).amax(dim=-1, keepdim=True) / 2
+        else:
+            low, high = _bounds(xy, valid, (3,))
+            seen = valid.amax(dim=3, keepdim=True)
+            extent = (high - low).amax(dim=-1, keepdim=True) * seen
+            scale = extent.sum(dim=(1, 2), keepdim=True)
+            scale = scale / seen.sum(dim=(1, 2), keepdim=True).clamp(min=1.0)
+        return (xy - center) / scale.clamp(min=1.0)
+
+    def _stream(self, part: str, xy: Tensor, score: Tensor, present: Tensor) -> Tensor:
+        """Return x, y and score (B, M, T, V, 3) of one stream; incomplete vectors are 0."""
+        if part[0] in "bk":
+            table = self.parent if part[0] == "b" else self.grandparent
+            both = present * torch.matmul(table, present)
+            xy = (xy - torch.matmul(table, xy)) * both
+            score = (score + torch.matmul(table, score)) / 2
+            present = both
+        if part.endswith("m"):
+            step = (xy[:, :, 1:] - xy[:, :, :-1]) * present[:, :, 1:] * present[:, :, :-1]
+            xy = torch.cat([step, torch.zeros_like(xy[:, :, :1])], dim=2)
+        return torch.cat([xy, score], dim=-1)
+
+
+def _bounds(xy: Tensor, valid: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return the least and greatest x, y over `dims` (kept), of valid joints only."""
+    low = torch.where(valid > 0, xy, torch.full_like(xy, _FAR)).amin(dim=dims, keepdim=True)
+    high = torch.where(valid > 0, xy, torch.full_like(xy, -_FAR)).amax(dim=dims, keepdim=True)
+    return low, torch.maximum(high, low)

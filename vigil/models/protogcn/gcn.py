@@ -1,0 +1,83 @@
+"""ProtoGCN's graph unit: a learned graph plus one computed from the motion (Liu et al., CVPR 2025).
+
+Written with matrix products throughout; the published code uses einsum, which exports badly.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class GraphUnit(nn.Module):
+    """Mix joints through K learned graphs, each corrected by the input's own motion topology.
+
+    For every subset the graph is A + alpha * tanh(q_i - k_j) + beta * softmax_i(q_i . k_j), where
+    q and k are the clip's time-averaged joint embeddings. A, alpha and beta are learned; alpha and
+    beta start at zero and only their first element is used, as published.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, num_joints: int, subsets: int = 8
+    ) -> None:
+        """Build one unit.
+
+        Args:
+            in_channels: channels of the input.
+            out_channels: channels of the output, a multiple of `subsets`.
+            num_joints: joints V.
+            subsets: number of graphs K.
+        """
+        super().__init__()
+        self.subsets, self.mid = subsets, out_channels // subsets
+        width = self.mid * subsets
+        self.graph = nn.Parameter(torch.empty(subsets, num_joints, num_joints))
+        nn.init.normal_(self.graph, mean=0.04, std=0.02)
+        self.alpha = nn.Parameter(torch.zeros(subsets))
+        self.beta = nn.Parameter(torch.zeros(subsets))
+        self.pre = nn.Sequential(
+            nn.Conv2d(in_channels, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.query = nn.Conv1d(in_channels, width, 1)
+        self.key = nn.Conv1d(in_channels, width, 1)
+        self.post = nn.Conv2d(width, out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.residual: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.residual = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels)
+            )
+
+    def topology(self, x: Tensor) -> Tensor:
+        """Compute the graph's correction from the motion.
+
+        Args:
+            x: (N, C, T, V) features. Time is averaged before the 1x1 convolutions, which commutes
+                with them and costs T times less.
+
+        Returns:
+            (N, K, C', V, V) with C' = out_channels / K: row i source joint, column j target.
+        """
+        pooled = x.mean(dim=2)
+        shape = (-1, self.subsets, self.mid, x.shape[3])
+        query, key = self.query(pooled).reshape(shape), self.key(pooled).reshape(shape)
+        inter = torch.tanh(query.unsqueeze(-1) - key.unsqueeze(-2))
+        intra = torch.softmax(torch.matmul(query.transpose(-1, -2), key), dim=-2)
+        return self.alpha[0] * inter + self.beta[0] * intra.unsqueeze(2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Apply the unit.
+
+        Args:
+            x: (N, C, T, V) features.
+
+        Returns:
+            (N, out_channels, T, V) features, and `topology(x)`.
+        """
+        frames, joints = x.shape[2:]
+        correction = self.topology(x)
+        graph = self.graph[None, :, None] + correction
+        mixed = self.pre(x).reshape(-1, self.subsets, self.mid, frames, joints)
+        mixed = torch.matmul(mixed, graph).reshape(-1, self.subsets * self.mid, frames, joints)
+        out = torch.relu(self.norm(self.post(mixed)) + self.residual(x))
+        return out, correction

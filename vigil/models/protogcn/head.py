@@ -1,0 +1,75 @@
+"""ProtoGCN's head: class scores, and in training the weighted contrastive loss beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmaction.models.heads import GCNHead
+from mmaction.registry import MODELS
+from torch import Tensor
+
+from vigil.models.protogcn.prototypes import ClassContrast, PrototypeReconstruction
+
+
+@MODELS.register_module()
+class ProtoGCNHead(GCNHead):  # type: ignore[misc]
+    """Mean over time, joints and persons, dropout, one linear layer.
+
+    With `w_csc` above 0 it also holds the prototype branch and adds w_csc * CSC to the loss; with 0
+    the branch does not exist and the network is the DG-STGCN that is deployed in either case.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        num_joints: int,
+        w_csc: float = 0.2,
+        prototypes: int = 400,
+        **options: Any,
+    ) -> None:
+        """Build the head.
+
+        Args:
+            num_classes: classes.
+            in_channels: channels of the backbone's features and topology.
+            num_joints: joints V; the descriptor has V * V values.
+            w_csc: weight of the contrastive loss.
+            prototypes: number of prototypes of the reconstruction.
+            options: of mmaction2's `GCNHead`: dropout, label_smooth_eps, ...
+        """
+        super().__init__(num_classes, in_channels, **options)
+        self.w_csc = w_csc
+        if w_csc > 0:
+            self.reconstruction = PrototypeReconstruction(in_channels, prototypes)
+            self.contrast = ClassContrast(num_joints**2, num_classes)
+
+    def forward(self, x: tuple[Tensor, Tensor], **_: Any) -> Tensor:
+        """Map features (N, M, C, T, V), and a topology it ignores, to logits (N, classes)."""
+        pooled = x[0].mean(dim=(1, 3, 4))
+        if self.dropout is not None:
+            pooled = self.dropout(pooled)
+        logits: Tensor = self.fc(pooled)
+        return logits
+
+    def loss(
+        self, feats: tuple[Tensor, Tensor], data_samples: list[Any], **_: Any
+    ) -> dict[str, Tensor]:
+        """Compute the training losses.
+
+        Args:
+            feats: features (N, M, C, T, V) and topology (N, M, C, V, V).
+            data_samples: N mmaction2 samples with `gt_labels`.
+
+        Returns:
+            `loss_cls`, and `loss_csc` already weighted.
+        """
+        logits = self(feats)
+        losses: dict[str, Tensor] = self.loss_by_feat(logits, data_samples)
+        if self.w_csc > 0:
+            labels = torch.cat([sample.gt_labels.item for sample in data_samples])
+            descriptor = self.reconstruction(feats[1])
+            loss = self.contrast(descriptor, logits, labels.to(logits.device))
+            losses["loss_csc"] = self.w_csc * loss
+        return losses

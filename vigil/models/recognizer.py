@@ -1,0 +1,78 @@
+"""A skeleton recognizer: pixels in, class scores out, with any backbone of mmaction2's registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmaction.models.recognizers.base import BaseRecognizer
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+from vigil.models.preprocess import Norm, SkeletonInput
+
+
+@MODELS.register_module()
+class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
+    """mmaction2's graph recognizer with the preparation of keypoints as its first layer."""
+
+    def __init__(
+        self,
+        layout: str,
+        stream: str = "j",
+        norm: Norm = "box",
+        min_score: float = 0.0,
+        **modules: Any,
+    ) -> None:
+        """Build the recognizer.
+
+        Args:
+            layout, stream, norm, min_score: see `SkeletonInput`.
+            modules: configs of mmaction2's `BaseRecognizer`: `backbone`, `cls_head`.
+        """
+        super().__init__(**modules)
+        self.prepare = SkeletonInput(layout, stream, norm, min_score)
+
+    def extract_feat(
+        self, inputs: Tensor, data_samples: list[Any], stage: str = "backbone", **_: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Run the backbone, and the head where `stage` is `head`.
+
+        Args:
+            inputs: (B, clips, M, T, 17, 3) float32 pixels and scores.
+            data_samples: B samples whose `img_shape` is (height, width) in pixels.
+            stage: `backbone` or `head`.
+
+        Returns:
+            The features or scores of B * clips rows, and no further arguments.
+        """
+        clips = inputs.shape[1]
+        sizes = [sample.metainfo["img_shape"][::-1] for sample in data_samples]
+        image_size = inputs.new_tensor(sizes).repeat_interleave(clips, dim=0)
+        features = self.backbone(self.prepare(inputs.flatten(0, 1), image_size))
+        return (self.cls_head(features) if stage == "head" else features), {}
+
+
+class InferenceGraph(nn.Module):
+    """What is exported and served: keypoints and frame size to probabilities and logits."""
+
+    def __init__(self, recognizer: SkeletonRecognizer) -> None:
+        """Share the layers of `recognizer`, put into evaluation mode."""
+        super().__init__()
+        self.prepare = recognizer.prepare
+        self.backbone = recognizer.backbone
+        self.head = recognizer.cls_head
+        self.eval()
+
+    def forward(self, keypoints: Tensor, image_size: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify a batch.
+
+        Args:
+            keypoints: (B, M, T, 17, 3) float32: x, y in pixels of the original frame, score.
+            image_size: (B, 2) float32 width, height in pixels.
+
+        Returns:
+            (B, classes) probabilities summing to 1, and (B, classes) logits.
+        """
+        logits = self.head(self.backbone(self.prepare(keypoints, image_size)))
+        return torch.softmax(logits, dim=1), logits

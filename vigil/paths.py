@@ -1,0 +1,89 @@
+"""Where each artefact lives, below one project root. Nothing else joins path strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one project.
+
+    Attributes:
+        root: folder that holds `params.yaml` and `dvc.yaml`.
+        videos: the user's footage.
+        labels: CSV of published labels.
+        groups: CSV that maps a video to its scene or recording session; may be absent.
+        data: what the stages make from the footage.
+        models: checkpoints and pretrained networks.
+        reports: metrics, plots and summaries.
+        triton_repo: the model repository that Triton serves.
+    """
+
+    root: Path
+    videos: Path
+    labels: Path
+    groups: Path
+    data: Path
+    models: Path
+    reports: Path
+    triton_repo: Path
+
+    @property
+    def timelines(self) -> Path:
+        """Presentation times of every decoded frame, one Parquet file a video."""
+        return self.data / "timelines"
+
+    @property
+    def tracks(self) -> Path:
+        """Person boxes with identities, one Parquet file a video."""
+        return self.data / "tracks"
+
+    @property
+    def masks(self) -> Path:
+        """Person masks as COCO RLE, one Parquet file a video."""
+        return self.data / "masks"
+
+    @property
+    def masked(self) -> Path:
+        """H.264 videos in which everything but people is black."""
+        return self.data / "masked"
+
+    @property
+    def clips(self) -> Path:
+        """The windows of all videos, one Parquet file."""
+        return self.data / "clips.parquet"
+
+    @property
+    def skeletons(self) -> Path:
+        """COCO-17 keypoints of every tracked person, one Parquet file a video."""
+        return self.data / "skeletons"
+
+    @property
+    def dataset(self) -> Path:
+        """The mmaction2 annotation file and the split table."""
+        return self.data / "dataset"
+
+    @property
+    def pretrained(self) -> Path:
+        """Verified pretrained networks."""
+        return self.models / "pretrained"
+
+    @property
+    def stage_reports(self) -> Path:
+        """What each per-video stage did to each video, one JSON a stage."""
+        return self.reports / "stages"
+
+    @property
+    def cache(self) -> Path:
+        """Content-addressed results of the per-video stages; safe to delete."""
+        return self.root / ".vigil" / "cache"
+
+    def model(self, name: str) -> Path:
+        """Return the folder of checkpoints and exports of the recognizer `name`."""
+        return self.models / name
+
+    def onnx(self, name: str, version: int = 1) -> Path:
+        """Return where `name`'s graph lies in Triton's model repository."""
+        return self.triton_repo / name / str(version) / "model.onnx"

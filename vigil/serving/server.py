@@ -1,0 +1,334 @@
+"""The embedded Triton: NVIDIA's `tritonserver` from the nvidia-pytriton wheel, as a subprocess.
+
+For development, tests and one trusted machine: it listens on loopback only, because its release
+(2.51) has known faults in its HTTP parser and shared-memory registration, and no authentication.
+An exposed service runs the same model repository in a current NVIDIA container behind a proxy.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+import ipaddress
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from vigil.errors import InputError, ModelError, ServerError
+from vigil.serving import supervisor
+
+BACKEND = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
+_PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
+_ATTEMPTS = 3
+_LOG_LINES = 25
+_PROVIDER = re.compile(r"vigil: (\S+): provider (\w+)")
+
+
+class EmbeddedTriton:
+    """A running Triton server on this machine; a context manager.
+
+    Attributes:
+        http_url: `host:port` of the HTTP endpoint, as tritonclient takes it.
+        grpc_url: `host:port` of the gRPC endpoint.
+        metrics_url: full URL of the Prometheus metrics.
+    """
+
+    def __init__(
+        self,
+        model_repository: str | Path,
+        models: Sequence[str] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        http_port: int = 0,
+        grpc_port: int = 0,
+        metrics_port: int = 0,
+        startup_timeout_s: float = 60.0,
+    ) -> None:
+        """Prepare a server; `start()` or `with` starts it.
+
+        Args:
+            model_repository: folder with one folder per model.
+            models: names to load, under explicit model control (models can then be loaded and
+                unloaded by request); None loads everything in the folder and keeps it fixed.
+            host: a loopback address.
+            http_port, grpc_port, metrics_port: 0 takes a free one.
+            startup_timeout_s: longest wait until every model is ready, in seconds.
+
+        Raises:
+            InputError: `host` is not a loopback address.
+            ModelError: the repository or one of the models does not exist.
+        """
+        self.model_repository = Path(model_repository).resolve()
+        self.models = None if models is None else list(models)
+        self.host = host
+        self.startup_timeout_s = startup_timeout_s
+        self._wanted_ports = (http_port, grpc_port, metrics_port)
+        self._ports = self._wanted_ports
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._id = ""
+        if not _is_loopback(host):
+            raise InputError(
+                f"serve: host: expected a loopback address, got {host} (the embedded server is "
+                "not safe to expose; run the same repository in NVIDIA's container)"
+            )
+        if not self.model_repository.is_dir():
+            raise ModelError(f"serve: {model_repository}: expected a folder of models, got none")
+        for name in self.models or []:
+            if not (self.model_repository / name).is_dir():
+                raise ModelError(f"serve: {name}: no such model in {model_repository}")
+
+    @property
+    def http_url(self) -> str:
+        """Address of the HTTP endpoint, `host:port`."""
+        return f"{self.host}:{self._ports[0]}"
+
+    @property
+    def grpc_url(self) -> str:
+        """Address of the gRPC endpoint, `host:port`."""
+        return f"{self.host}:{self._ports[1]}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Full URL of the Prometheus metrics."""
+        return f"http://{self.host}:{self._ports[2]}/metrics"
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the server's process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def providers(self) -> dict[str, str]:
+        """ONNX Runtime provider really active in each loaded model, by model name."""
+        return dict(_PROVIDER.findall(self.log()))
+
+    def log(self) -> str:
+        """Return the server's log so far ("" when it is not started)."""
+        if self._folder is None:
+            return ""
+        return (self._folder / "server.log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start the server and wait until every model is ready.
+
+        Raises:
+            InputError: a chosen port is taken.
+            ServerError: a system library is missing, the server ended, or it was not ready in time;
+                the end of its log is in the message.
+        """
+        if self.running:
+            raise ServerError("serve: expected a stopped server, got one that runs already")
+        _check_system()
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._launch()
+            try:
+                self._wait_ready()
+                return
+            except ServerError:
+                raced = "Address already in use" in self.log() and 0 in self._wanted_ports
+                self.stop()
+                if not raced or attempt == _ATTEMPTS:
+                    raise
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """Stop the server, its stubs and its shared memory; harmless when it is not running."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(supervisor.GRACE_S + 5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def __enter__(self) -> EmbeddedTriton:
+        """Start the server."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the server."""
+        self.stop()
+
+    def _launch(self) -> None:
+        self._ports = _choose_ports(self.host, self._wanted_ports)
+        self._id = f"vigil-{uuid.uuid4().hex[:12]}"
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{self._id}-"))
+        lay_out_backends(self._folder / "backends")
+        script = [sys.executable, "-I", "-S", supervisor.__file__]
+        watch = [str(os.getpid()), f"{self._id}-", str(self._folder)]
+        with (self._folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*script, *watch, *self._command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                start_new_session=True,
+            )
+
+    def _command(self) -> list[str]:
+        """Return the command line of tritonserver."""
+        http, grpc, metrics = self._ports
+        command = [
+            str(tritonserver_folder() / "bin" / "tritonserver"),
+            f"--id={self._id}",
+            f"--model-repository={self.model_repository}",
+            f"--backend-directory={self._folder}/backends",
+            f"--backend-config=onnxruntime,shm-region-prefix-name={self._id}-",
+            "--disable-auto-complete-config",
+            f"--exit-timeout-secs={supervisor.EXIT_TIMEOUT_S}",
+            f"--http-address={self.host}",
+            f"--http-port={http}",
+            f"--grpc-address={self.host}",
+            f"--grpc-port={grpc}",
+            f"--metrics-address={self.host}",
+            f"--metrics-port={metrics}",
+        ]
+        if self.models is not None:
+            command += ["--model-control-mode=explicit"]
+            command += [f"--load-model={name}" for name in self.models]
+        return command
+
+    def _wait_ready(self) -> None:
+        """Poll until the server with our id says ready; raise ServerError with its log if not."""
+        assert self._process is not None
+        deadline = time.monotonic() + self.startup_timeout_s
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise ServerError(f"serve: tritonserver ended during start-up\n{self._tail()}")
+            if self._answers():
+                return
+            time.sleep(0.05)
+        raise ServerError(
+            f"serve: expected a ready server within {self.startup_timeout_s:g} s\n{self._tail()}"
+        )
+
+    def _answers(self) -> bool:
+        base = f"http://{self.http_url}/v2"
+        try:
+            with urllib.request.urlopen(base, timeout=1) as answer:
+                if json.load(answer)["name"] != self._id:
+                    return False
+            with urllib.request.urlopen(f"{base}/health/ready", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def _tail(self) -> str:
+        """Return the log's last lines, those that speak of errors when there are any."""
+        lines = self.log().splitlines()
+        errors = [line for line in lines if re.match(r"E\d{4} |error", line)]
+        return "\n".join((errors or lines)[-_LOG_LINES:])
+
+
+def tritonserver_folder() -> Path:
+    """Find the folder with NVIDIA's binaries inside the installed nvidia-pytriton wheel.
+
+    Raises:
+        ServerError: the wheel is not installed.
+    """
+    spec = importlib.util.find_spec("pytriton")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(location) / "tritonserver"
+        if (folder / "bin" / "tritonserver").is_file():
+            return folder
+    raise ServerError("serve: expected the nvidia-pytriton wheel (pip extra `serve`), got none")
+
+
+def lay_out_backends(destination: Path) -> None:
+    """Build a backend directory of links: `python` (NVIDIA's) and `onnxruntime` (ours).
+
+    The folder `python` must be linked as a whole: Triton refuses a linked shared library.
+    """
+    triton = tritonserver_folder()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ours = destination / "onnxruntime"
+    ours.mkdir(parents=True)
+    (destination / "python").symlink_to(triton / "backends" / "python")
+    stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.is_file():
+        raise ServerError(f"serve: nvidia-pytriton has no stub for Python {version}")
+    utils = triton / "backends" / "python" / "triton_python_backend_utils.py"
+    for target in (BACKEND, stub, utils):
+        (ours / target.name).symlink_to(target)
+
+
+def _environment() -> dict[str, str]:
+    """Return the server's environment: the stub finds our packages by `python` on its PATH."""
+    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH"}}
+    libraries = [sysconfig.get_config_var("LIBDIR") or "", kept.get("LD_LIBRARY_PATH", "")]
+    kept["LD_LIBRARY_PATH"] = ":".join(filter(None, libraries))
+    kept["PATH"] = f"{sys.prefix}/bin:{kept.get('PATH', '')}"
+    return kept
+
+
+def _check_system() -> None:
+    """Raise ServerError naming the Debian package when the stub's libpython is missing."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = sysconfig.get_config_var("LIBDIR") or ""
+    found = ctypes.util.find_library(f"python{version}")
+    if found is None and not Path(folder, f"libpython{version}.so.1.0").exists():
+        raise ServerError(
+            f"serve: libpython{version}.so.1.0 is missing: apt-get install libpython{version}"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Fill in free ports for zeros and make sure that the others are free.
+
+    Raises:
+        InputError: a chosen port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held, ports = [], []
+    try:
+        for name, port in zip(_PORT_NAMES, wanted, strict=True):
+            probe = socket.socket(family)
+            held.append(probe)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise InputError(
+                    f"serve: {name}: expected a free port, got {port}: {error.strerror} "
+                    "(choose another, or 0 for any)"
+                ) from error
+            ports.append(probe.getsockname()[1])
+    finally:
+        for probe in held:
+            probe.close()
+    return ports[0], ports[1], ports[2]
