@@ -120,7 +120,9 @@ class _MissingExtension(types.ModuleType):
             raise AttributeError(name)
 
         def missing(*_: Any, **__: Any) -> None:
-            raise RuntimeError(f"mmcv.ops: {name} needs mmcv's compiled operators: install full mmcv")
+            raise RuntimeError(
+                f"mmcv.ops: {name} needs mmcv's compiled operators: install full mmcv"
+            )
 
         return missing
 

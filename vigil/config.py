@@ -16,7 +16,8 @@ from vigil.errors import InputError
 from vigil.paths import Paths
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Size = tuple[Annotated[int, Field(ge=32, multiple_of=32)], Annotated[int, Field(ge=32, multiple_of=32)]]  # fmt: skip
+Side = Annotated[int, Field(ge=32, multiple_of=32)]
+Size = tuple[Side, Side]
 
 
 class Section(BaseModel):
@@ -114,6 +115,102 @@ class SkeletonsSection(Section):
     match_iou: Fraction = Field(description="least IoU of a pose's box with a track's box")
 
 
+class DatasetSection(Section):
+    """Stage `dataset`: what a recognizer is given, and the splits."""
+
+    clip_len: int = Field(ge=8, le=400, description="frames T sampled from each clip; paper: 100")
+    max_persons: int = Field(ge=1, le=10, description="persons M kept per clip")
+    sampling: Literal["loop", "stretch"] = Field(
+        description="a clip shorter than clip_len is repeated (paper) or stretched"
+    )
+    split: tuple[Fraction, Fraction, Fraction] = Field(
+        description="wanted shares of clips in train, val and test; groups stay whole"
+    )
+    folds: Literal[0, 3, 4, 5, 6, 7, 8, 9, 10] = Field(
+        description="cross-validation splits beside the three; 0: none"
+    )
+    seed: int = Field(ge=0, description="random seed of the splits")
+
+    @model_validator(mode="after")
+    def _split_is_whole(self) -> DatasetSection:
+        if abs(sum(self.split) - 1) > 1e-6 or not self.split[0]:
+            raise ValueError(f"split: expected shares that sum to 1, train above 0: {self.split}")
+        return self
+
+
+class AugmentSection(Section):
+    """Random changes of the training clips; every 0 switches one off."""
+
+    flip: Fraction = Field(description="probability of mirroring, left and right swapped")
+    rotate_deg: float = Field(ge=0, le=45, description="largest rotation of the whole clip")
+    scale: float = Field(ge=0, lt=1, description="largest relative change of size, per axis")
+    jitter: float = Field(ge=0, le=0.2, description="noise per joint, in body extents")
+    drop_joint: Fraction = Field(description="share of single joints that go missing")
+    drop_span: Fraction = Field(description="probability that a limb goes missing for a while")
+    crop: float = Field(ge=0, lt=1, description="largest share of the clip's time cut off")
+
+
+class TrainSection(Section):
+    """Stage `train`, the same for every recognizer."""
+
+    epochs: int = Field(ge=1, le=2000, description="passes over the training clips")
+    batch_size: int = Field(ge=2, le=1024, description="clips per step")
+    lr: float = Field(gt=0, le=10, description="highest learning rate; cosine to 0")
+    warmup_epochs: int = Field(ge=0, description="epochs of linear rise to lr")
+    optimizer: Literal["sgd", "adamw"] = Field(
+        description="sgd: Nesterov momentum 0.9, the paper's"
+    )
+    weight_decay: float = Field(ge=0, le=1, description="L2 penalty (adamw: decoupled)")
+    clip_grad: float = Field(ge=0, description="largest gradient norm; 0: no limit")
+    label_smoothing: Fraction = Field(description="share of the target spread over all classes")
+    balance: bool = Field(description="weigh classes inversely to their number of clips")
+    ema_momentum: Fraction = Field(description="averaging of weights per step; 0: off")
+    select: Literal["last", "best"] = Field(description="weights to keep: last, or best val loss")
+    seed: int = Field(ge=0, description="random seed of weights, order and augmentation")
+    augment: AugmentSection
+
+
+class ProtoGCNSection(Section):
+    """The recognizer `protogcn`."""
+
+    base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; paper: 96")
+    stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; paper: 4, 3, 3"
+    )
+    layout: Literal["coco", "coco_new"] = Field(description="17 joints, or 20 with hip and neck")
+    stream: str = Field(
+        pattern=r"^(j|b|k|jm|bm|km)(\+(j|b|k|jm|bm|km))*$",
+        description="joints, bones, 2-hop bones and their motions; + stacks them as channels",
+    )
+    norm: Literal["image", "box", "body"] = Field(description="units of the coordinates")
+    min_score: Fraction = Field(description="joints scored at or below it are missing")
+    dropout: float = Field(ge=0, lt=1, description="before the classifier")
+    w_csc: float = Field(ge=0, le=10, description="weight of the contrastive loss; 0: no branch")
+    n_prototypes: int = Field(ge=1, le=4096, description="prototypes of the reconstruction")
+
+
+class ModelsSection(Section):
+    """One section per recognizer; the stages train, evaluate and export take its name."""
+
+    protogcn: ProtoGCNSection
+
+
+class EvaluateSection(Section):
+    """Stage `evaluate`."""
+
+    bootstrap: int = Field(ge=100, le=100_000, description="resamples of videos for intervals")
+    calibration_bins: int = Field(ge=2, le=50, description="bins of the calibration plot")
+    seed: int = Field(ge=0, description="random seed of the resampling")
+
+
+class ExportSection(Section):
+    """Stage `export`."""
+
+    max_batch: int = Field(ge=1, le=256, description="largest batch, checked for parity")
+    tolerance: float = Field(gt=0, le=1e-2, description="largest difference torch to ONNX Runtime")
+    config: Literal["cpu", "gpu"] = Field(description="which Triton configuration is served")
+
+
 class ServeSection(Section):
     """The embedded Triton server."""
 
@@ -147,6 +244,11 @@ class Config(Section):
     mask: MaskSection
     clips: ClipsSection
     skeletons: SkeletonsSection
+    dataset: DatasetSection
+    train: TrainSection
+    models: ModelsSection
+    evaluate: EvaluateSection
+    export: ExportSection
     serve: ServeSection
     benchmark: BenchmarkSection
 

@@ -191,9 +191,7 @@ def _key(work: Work, item: Item) -> _Key:
     return _Key(hashlib.sha256(text.encode()).hexdigest(), parts)
 
 
-def _miss_reasons(
-    store: Path, items: Sequence[Item], keys: Mapping[str, _Key]
-) -> dict[str, str]:
+def _miss_reasons(store: Path, items: Sequence[Item], keys: Mapping[str, _Key]) -> dict[str, str]:
     before = _last_keys(store)
     reasons = {}
     for item in items:
@@ -239,7 +237,9 @@ def _compute_all(
             while queue or pending:
                 while queue and len(pending) < count:
                     item = queue.pop()
-                    pending[pool.submit(_compute_one, work, item, store, keys[item.id].digest)] = item
+                    pending[pool.submit(_compute_one, work, item, store, keys[item.id].digest)] = (
+                        item
+                    )
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 crashed = False
                 for future in done:

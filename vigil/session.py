@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -356,16 +356,21 @@ def check_feeds(model: str, specs: tuple[TensorSpec, ...], feeds: Mapping[str, A
             raise InputError(f"{model}: expected {spec} with at least one row, got {array.shape}")
 
 
-def cuda_device_count() -> int:
-    """Count the CUDA devices that the driver really offers (0 without a driver)."""
+def cuda_devices() -> list[str]:
+    """Return the names of the CUDA devices that the driver really offers ([] without a driver)."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return 0
+        return []
     count = ctypes.c_int(0)
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
+        return []
+    names = []
+    for index in range(count.value):
+        name = ctypes.create_string_buffer(256)
+        driver.cuDeviceGetName(name, len(name), index)
+        names.append(name.value.decode())
+    return names
 
 
 def _providers(device: Device) -> list[str]:
@@ -375,7 +380,7 @@ def _providers(device: Device) -> list[str]:
     cuda = "CUDAExecutionProvider"
     if device == "cpu" or cuda not in onnxruntime.get_available_providers():
         return ["CPUExecutionProvider"]
-    if cuda_device_count() == 0:
+    if not cuda_devices():
         return ["CPUExecutionProvider"]
     onnxruntime.preload_dlls()
     return [cuda, "CPUExecutionProvider"]

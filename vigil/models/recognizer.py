@@ -52,6 +52,12 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
         features = self.backbone(self.prepare(inputs.flatten(0, 1), image_size))
         return (self.cls_head(features) if stage == "head" else features), {}
 
+    def predict(self, inputs: Tensor, data_samples: list[Any], **_: Any) -> list[Any]:
+        """Return the samples with `pred_scores`: probabilities, averaged over clips."""
+        features, _unused = self.extract_feat(inputs, data_samples)
+        predicted: list[Any] = self.cls_head.predict(features, data_samples)
+        return predicted
+
 
 class InferenceGraph(nn.Module):
     """What is exported and served: keypoints and frame size to probabilities and logits."""

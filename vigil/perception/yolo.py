@@ -155,7 +155,7 @@ def postprocess(
         original = letterbox.to_original(xyxy)
         masks = None
         if prototypes is not None:
-            weights = output[i, 4 + n_classes :, anchor]
+            weights = output[i][4 + n_classes :, anchor]
             masks = _instance_masks(weights, prototypes[i], original, letterbox)
         found.append(Detections(original, score, class_id, masks))
     return found

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vigil import compat
 from vigil.errors import ModelError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def configure() -> None:
         private = Path(tempfile.gettempdir()) / f"vigil-ultralytics-{os.getuid()}"
         private.mkdir(mode=0o700, exist_ok=True)
         os.environ["YOLO_CONFIG_DIR"] = str(private)
+    compat.bridge_torchvision()
     from ultralytics import settings
     from ultralytics.utils import LOGGER
 
@@ -90,7 +92,7 @@ def load(path: Path, variant: str = "yolo11n") -> torch.nn.Module:
             state = {key: archive.get_tensor(key) for key in archive.keys()}
         names = tuple(metadata.get("names", "person").split(","))
     else:
-        state, names = _official(path)
+        state, names = official_state(path)
     model = build(variant, names)
     try:
         model.load_state_dict({key: value.float() for key, value in state.items()})
@@ -116,6 +118,7 @@ def save(model: torch.nn.Module, path: Path) -> None:
     names: dict[int, str] = model.names  # type: ignore[assignment]
     partial = path.with_suffix(".partial")
     save_file(state, partial, {"names": ",".join(names[i] for i in sorted(names))})
+    partial.chmod(0o644)
     partial.replace(path)
 
 
@@ -144,7 +147,7 @@ def export(model: torch.nn.Module, path: Path, height: int, width: int) -> None:
     head = network.model[-1]
     head.export, head.format, head.dynamic = True, "onnx", False
     example = torch.zeros(2, 3, height, width)
-    with torch.inference_mode():
+    with torch.no_grad():
         outputs = network(example)
     names = ["output0", "output1"][: 2 if isinstance(outputs, tuple) else 1]
     partial = path.with_suffix(".partial")
@@ -167,10 +170,19 @@ def export(model: torch.nn.Module, path: Path, height: int, width: int) -> None:
     partial.replace(path)
 
 
-def _official(path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
-    """State dict and class names of an ultralytics `.pt`, a pickled module.
+def official_state(path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
+    """State dict and class names of an ultralytics `.pt`, which pickles the whole module.
 
-    Only classes that are plain network parts of torch or ultralytics are allowed to appear.
+    Read with `weights_only`: nothing but plain network parts of torch and ultralytics may appear.
+
+    Args:
+        path: an official file, or a checkpoint of ultralytics' trainer (its moving average).
+
+    Returns:
+        Named tensors (float16 in official files), and the classes in order.
+
+    Raises:
+        ModelError: anything else appears in the file.
     """
     configure()
     import torch

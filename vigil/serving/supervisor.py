@@ -8,6 +8,7 @@ over and removes their shared-memory regions. The server dies with it, should it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -19,9 +20,10 @@ import time
 from types import FrameType
 
 POLL_S = 0.05
-EXIT_TIMEOUT_S = 5  # what the server is told to allow its models
-GRACE_S = EXIT_TIMEOUT_S + 3.0  # after which it is killed
+GRACE_S = 8.0  # longest wait for requests in flight when the server is told to end
+DRAINED = b"All models are stopped"
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(arguments: list[str]) -> int:
@@ -35,6 +37,7 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     server = subprocess.Popen(
         command,
         process_group=0,
@@ -42,7 +45,7 @@ def main(arguments: list[str]) -> int:
     )
     while server.poll() is None and not stopping and os.getppid() == int(parent):
         time.sleep(POLL_S)
-    end(server)
+    end(server, os.path.join(folder, "server.log"))
     for region in glob.glob(f"/dev/shm/{glob.escape(prefix)}*"):
         os.unlink(region)
     if os.getppid() != int(parent):
@@ -50,19 +53,28 @@ def main(arguments: list[str]) -> int:
     return server.returncode
 
 
-def end(server: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop, insist after `GRACE_S`, then kill what is left of its group."""
+def end(server: subprocess.Popen[bytes], log: str) -> None:
+    """Let the server finish the requests in flight, then kill it and what is left of its group.
+
+    Unloading, which follows, takes it about a second per model instance and saves nothing.
+    """
     if server.poll() is None:
         server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-    try:
+        deadline = time.monotonic() + GRACE_S
+        while server.poll() is None and time.monotonic() < deadline and not drained(log):
+            time.sleep(POLL_S)
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    server.wait()
+    with contextlib.suppress(ChildProcessError):
+        while True:  # stubs that the server left behind are ours to bury
+            os.wait()
+
+
+def drained(log: str) -> bool:
+    """Tell whether the server has written that no request is in flight any more."""
+    with open(log, "rb") as lines:
+        return any(DRAINED in line for line in lines)
 
 
 if __name__ == "__main__":

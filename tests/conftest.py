@@ -1,0 +1,41 @@
+"""Fixtures that more than one room uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_dir() -> Path:
+    """The folder of real footage and weights; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("VIGIL_REAL", ROOT.parent / "shared" / "real"))
+    if not (folder / "footage").is_dir():
+        pytest.skip("no real footage here: set VIGIL_REAL to its folder")
+    return folder
+
+
+@pytest.fixture
+def params() -> dict[str, Any]:
+    """The shipped parameter file as a plain dictionary, to be changed by a test."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    return loaded
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Write a parameter file into an empty project; return the file's path."""
+
+    def write(values: dict[str, Any]) -> Path:
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(values, allow_unicode=True), "utf-8")
+        return path
+
+    return write

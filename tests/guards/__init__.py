@@ -1,0 +1,1 @@
+"""Guards: the house keeps its own rules."""

@@ -1,0 +1,90 @@
+"""Imports run downhill only, and each heavy dependency has one door."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.guards.modules import imports, sources, third_party
+
+# Lower number = lower floor; a module may import its own floor and those below.
+FLOORS = [
+    {"vigil.errors"},
+    {"vigil.paths", "vigil.schema", "vigil.compat", "vigil"},
+    {"vigil.config"},
+    {"vigil.items", "vigil.video", "vigil.session", "vigil.command"},
+    {"vigil.weights"},
+    {"vigil.sampling", "vigil.splits"},
+    {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
+    {"vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving"},
+    {"vigil.benchmark"},
+    {"vigil.demo", "vigil.real"},
+    {"stages"},
+]
+DOORS = {
+    "ultralytics": {"vigil.perception.yolo_network", "vigil.perception.tracker",
+                    "vigil.demo.train_yolo"},
+    "sam2": {"vigil.perception.sam2", "vigil.perception.segmenter", "vigil.demo.train_sam2"},
+    "mmpose": {"vigil.perception.rtmo", "vigil.perception.rtmo_network", "vigil.demo.train_rtmo"},
+    "mmaction": {"vigil.models", "vigil.training", "vigil.compat", "vigil.dataset"},
+    "mmengine": {"vigil.models", "vigil.training", "vigil.compat", "vigil.perception.rtmo",
+                 "vigil.perception.rtmo_network", "vigil.demo.train_rtmo"},
+    "tritonclient": {"vigil.session", "vigil.serving", "vigil.benchmark"},
+    "av": {"vigil.video"},
+    "dvclive": {"vigil.training"},
+    "streamlit": set(),
+    "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
+}  # fmt: skip
+LIGHT = ("vigil", "vigil.config", "vigil.schema", "vigil.video", "vigil.items", "vigil.clips")
+
+
+def floor(module: str) -> int:
+    """Return the floor of the longest listed prefix of `module`."""
+    best = max(
+        (
+            (len(name), number)
+            for number, names in enumerate(FLOORS)
+            for name in names
+            if module == name or (module.startswith(f"{name}.") and name != "vigil")
+        ),
+        default=None,
+    )
+    assert best is not None, f"{module} stands on no floor: name its room in FLOORS"
+    return best[1]
+
+
+def inside(module: str, rooms: set[str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize("module", sorted(sources()))
+def test_imports_run_downhill(module: str) -> None:
+    uphill = {name for name in imports(module) if floor(name) > floor(module)}
+    assert not uphill, f"{module} imports uphill: {sorted(uphill)}"
+
+
+def test_stages_never_import_each_other() -> None:
+    for module in sources():
+        if module.startswith("stages."):
+            siblings = {name for name in imports(module) if name.startswith("stages.")}
+            assert not siblings, f"{module} imports {sorted(siblings)}"
+
+
+@pytest.mark.parametrize("package", sorted(DOORS))
+def test_heavy_dependencies_enter_by_their_door(package: str) -> None:
+    strangers = [
+        module
+        for module in sources()
+        if package in third_party(module) and not inside(module, DOORS[package])
+    ]
+    assert not strangers, f"{package} belongs behind {sorted(DOORS[package])}"
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_load_nothing_heavy(module: str) -> None:
+    heavy = "{'torch', 'ultralytics', 'mmengine', 'onnxruntime', 'streamlit', 'tritonclient'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

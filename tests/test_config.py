@@ -1,0 +1,64 @@
+"""`params.yaml`: unknown keys and values out of range are one clear line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from vigil.config import load
+from vigil.errors import InputError
+
+Project = Callable[[dict[str, Any]], Path]
+
+
+def test_the_shipped_parameters_load_and_resolve_below_their_folder() -> None:
+    config, paths = load(ROOT / "params.yaml")
+    assert config.classes == ("normal", "assault", "faint")
+    assert paths.tracks == ROOT / "data" / "tracks"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.update(colour="red"), "colour: Extra inputs are not permitted, got 'red'"),
+        (lambda p: p["clips"].update(lenght_s=3), "clips.lenght_s: Extra inputs"),
+        (lambda p: p["clips"].update(length_s=-1), "clips.length_s: .*greater than 0, got -1"),
+        (lambda p: p["mask"]["tracker"].update(high_threshold=1.5), "less than or equal to 1"),
+        (lambda p: p["mask"]["detector"].update(input_size=[100, 64]), "multiple of 32"),
+        (lambda p: p.pop("clips"), "clips: Field required"),
+        (lambda p: p.update(classes=["a", "a"], normal_class="a"), "expected distinct names"),
+        (lambda p: p.update(normal_class="calm"), "normal_class: expected one of"),
+    ],
+)
+def test_a_bad_parameter_is_named_in_one_line(
+    params: dict[str, Any],
+    project: Project,
+    change: Callable[[dict[str, Any]], object],
+    message: str,
+) -> None:
+    change(params)
+    with pytest.raises(InputError, match=message) as caught:
+        load(project(params))
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_yaml_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: [1,\nb: }")
+    with pytest.raises(InputError, match="expected readable YAML") as caught:
+        load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_parameter_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected readable YAML"):
+        load(tmp_path / "params.yaml")
+
+
+def test_configuration_is_frozen() -> None:
+    config, _ = load(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        config.workers = 3  # type: ignore[misc]

@@ -1,0 +1,137 @@
+"""Training data in mmaction2's terms: the annotation file read safely, and skeletons varied.
+
+Registers `AnnotationDataset`, `SampleSkeleton` and `AugmentSkeleton`; the rest of the pipeline
+(PoseDecode, FormatGCNInput, PackActionInputs) is mmaction2's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmaction.datasets import PoseDataset
+from mmaction.registry import DATASETS, TRANSFORMS
+from numpy.typing import NDArray
+
+from vigil.config import AugmentSection, DatasetSection
+from vigil.dataset import read_annotations, select
+from vigil.models.layouts import layout
+from vigil.sampling import Sampling, body_extent, sample_indices
+
+_LIMBS = ((5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16), (0, 1, 2, 3, 4))
+_MIRROR = list(layout("coco").mirror)
+_SHORTEST_CROP = 8  # frames
+
+
+@DATASETS.register_module()
+class AnnotationDataset(PoseDataset):  # type: ignore[misc]
+    """mmaction2's PoseDataset over `vigil.dataset`'s restricted reader."""
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the annotations of the split.
+
+        Raises:
+            InputError: a bad file or an unknown split.
+        """
+        splits, rows = read_annotations(Path(self.ann_file))
+        return select(splits, rows, self.split)
+
+
+@TRANSFORMS.register_module()
+class SampleSkeleton:
+    """Choose frames with `vigil.sampling`, so that training and serving cannot differ."""
+
+    def __init__(self, clip_len: int, sampling: Sampling, training: bool) -> None:
+        """Sample `clip_len` frames, at random within their segments when `training`."""
+        self.clip_len, self.sampling, self.training = clip_len, sampling, training
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Set `frame_inds`, `clip_len` and `num_clips`, which PoseDecode reads."""
+        rng = _rng() if self.training else None
+        chosen = sample_indices(results["total_frames"], self.clip_len, self.sampling, rng)
+        return results | {"frame_inds": chosen, "clip_len": self.clip_len, "num_clips": 1}
+
+
+@TRANSFORMS.register_module()
+class AugmentSkeleton:
+    """Vary a whole clip: crop in time, mirror, rotate, scale, shake joints, lose joints.
+
+    Works on `keypoint` (M, n, 17, 2) in pixels and `keypoint_score` (M, n, 17); missing joints stay
+    missing.
+    """
+
+    def __init__(self, **params: Any) -> None:
+        """Take the fields of `AugmentSection`."""
+        self.params = AugmentSection.model_validate(params)
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Return `results` with changed copies of both arrays."""
+        rng = _rng()
+        joints = np.array(results["keypoint"], np.float32)
+        score = np.array(results["keypoint_score"], np.float32)
+        joints, score = self._crop(joints, score, rng)
+        if rng.random() < self.params.flip:
+            joints[..., 0] = results["img_shape"][1] - 1 - joints[..., 0]
+            joints, score = joints[:, :, _MIRROR], score[:, :, _MIRROR]
+        joints = self._move(joints, score, rng)
+        score = self._lose(score, rng)
+        joints[score <= 0] = 0.0
+        frames = score.shape[1]
+        return results | {"keypoint": joints, "keypoint_score": score, "total_frames": frames}
+
+    def _crop(
+        self, joints: NDArray[np.float32], score: NDArray[np.float32], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cut a random share of the clip's time off its ends."""
+        frames = score.shape[1]
+        keep = round(frames * (1.0 - rng.random() * self.params.crop))
+        keep = min(frames, max(keep, _SHORTEST_CROP))
+        start = int(rng.integers(frames - keep + 1))
+        return joints[:, start : start + keep], score[:, start : start + keep]
+
+    def _move(
+        self, joints: NDArray[np.float32], score: NDArray[np.float32], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Rotate and scale about the clip's center, and add noise to every joint."""
+        seen = score > 0
+        if not seen.any():
+            return joints
+        angle = np.deg2rad(rng.uniform(-1, 1) * self.params.rotate_deg)
+        sizes = 1.0 + rng.uniform(-1, 1, 2) * self.params.scale
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        center = joints[seen].mean(0)
+        moved = (joints - center) @ (rotation * sizes).T.astype(np.float32) + center
+        for person, there in enumerate(seen):
+            noise = self.params.jitter * body_extent(joints[person], there)
+            moved[person] += rng.normal(0.0, 1.0, moved[person].shape) * noise
+        return np.asarray(moved, np.float32)
+
+    def _lose(self, score: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Drop single joints, and now and then a limb of one person for a while."""
+        kept = np.where(rng.random(score.shape) < self.params.drop_joint, 0.0, score)
+        persons, frames = score.shape[:2]
+        if persons and rng.random() < self.params.drop_span:
+            person, limb = int(rng.integers(persons)), _LIMBS[int(rng.integers(len(_LIMBS)))]
+            start, end = np.sort(rng.integers(0, frames + 1, 2))
+            kept[person, start:end, list(limb)] = 0.0
+        return np.asarray(kept, np.float32)
+
+
+def _rng() -> np.random.Generator:
+    """Return a generator seeded from NumPy's global one, which mmengine seeds per worker."""
+    return np.random.default_rng(np.random.randint(0, 2**31 - 1))
+
+
+def pipeline(dataset: DatasetSection, augment: AugmentSection | None) -> list[dict[str, Any]]:
+    """Return mmaction2's pipeline config, with augmentation for training and without for tests."""
+    changes = [] if augment is None else [{"type": "AugmentSkeleton", **augment.model_dump()}]
+    sample = {"type": "SampleSkeleton", "clip_len": dataset.clip_len,
+              "sampling": dataset.sampling, "training": augment is not None}  # fmt: skip
+    return [
+        *changes,
+        sample,
+        {"type": "PoseDecode"},
+        {"type": "FormatGCNInput", "num_person": dataset.max_persons},
+        {"type": "PackActionInputs"},
+    ]

@@ -1,0 +1,101 @@
+"""A trained recognizer on disk: weights without pickle, and what must be known to build it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vigil import models
+from vigil.config import DatasetSection, ModelsSection
+from vigil.errors import ModelError
+from vigil.schema import atomic, write_json
+
+if TYPE_CHECKING:
+    from vigil.models.recognizer import SkeletonRecognizer
+
+_TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What must be known to build and feed a recognizer.
+
+    Attributes:
+        name: the recognizer's name in `vigil.models`.
+        classes: class names in label order.
+        params: its section of `params.yaml`.
+        clip_len: frames T it reads.
+        max_persons: persons M it reads.
+        sampling: how the frames are chosen.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    params: dict[str, Any]
+    clip_len: int
+    max_persons: int
+    sampling: str
+
+    @classmethod
+    def of(
+        cls, name: str, classes: tuple[str, ...], sections: ModelsSection, dataset: DatasetSection
+    ) -> ModelSpec:
+        """Gather the spec of `name` from the parameters."""
+        params = models.section(sections, name).model_dump(mode="json")
+        return cls(
+            name, classes, params, dataset.clip_len, dataset.max_persons, dataset.sampling
+        )
+
+
+def save(folder: Path, state: dict[str, Any], spec: ModelSpec) -> None:
+    """Write `model.safetensors` and `model.json` into `folder`, each atomically.
+
+    Args:
+        folder: the model's folder.
+        state: state dict of the trained recognizer; the training-only branch is left out.
+        spec: what the weights belong to.
+    """
+    from safetensors.torch import save_file
+
+    kept = {k: v.contiguous() for k, v in state.items() if not k.startswith(_TRAINING_ONLY)}
+    with atomic(folder / "model.safetensors") as partial:
+        save_file(kept, partial)
+    write_json(folder / "model.json", asdict(spec))
+
+
+def load(folder: Path) -> tuple[SkeletonRecognizer, ModelSpec]:
+    """Build the recognizer that `save` wrote, in evaluation mode on the CPU.
+
+    Raises:
+        ModelError: a missing or damaged file, or weights of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        values = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        values["classes"] = tuple(values["classes"])
+        spec = ModelSpec(**values)
+        state = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise ModelError(f"{folder}: expected a trained recognizer, got {error}") from error
+    recognizer = build(spec)
+    try:
+        recognizer.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{folder}: expected weights of {spec.name}, got {reason}") from error
+    return recognizer, spec
+
+
+def build(spec: ModelSpec) -> SkeletonRecognizer:
+    """Build an untrained recognizer as it is served, in evaluation mode."""
+    sections = ModelsSection.model_validate({spec.name: spec.params})
+    config = models.model_config(sections, spec.name, len(spec.classes))
+    from mmaction.registry import MODELS
+
+    recognizer: SkeletonRecognizer = MODELS.build(config)
+    recognizer.eval()
+    return recognizer

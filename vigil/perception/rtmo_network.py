@@ -1,0 +1,244 @@
+"""The RTMO network itself: mmpose's, built from its packaged configurations, loaded and exported.
+
+The only door to mmpose outside demo training. What runs afterwards is the ONNX file, with
+`vigil.perception.rtmo` before and behind it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vigil.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+OPSET: Final = 17
+IR_VERSION: Final = 8
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One size of RTMO.
+
+    Attributes:
+        config: file stem in mmpose's `configs/body_2d_keypoint/rtmo/body7`.
+        input_size: width and height in pixels the weights were trained for.
+        top_k: candidates per image that leave the exported graph.
+    """
+
+    config: str
+    input_size: tuple[int, int]
+    top_k: int
+
+
+VARIANTS: Final[Mapping[str, Variant]] = {
+    "demo": Variant("rtmo-t_8xb32-600e_body7-416x416", (384, 224), 32),
+    "t": Variant("rtmo-t_8xb32-600e_body7-416x416", (416, 416), 100),
+    "s": Variant("rtmo-s_8xb32-600e_body7-640x640", (640, 640), 100),
+    "m": Variant("rtmo-m_16xb16-600e_body7-640x640", (640, 640), 100),
+    "l": Variant("rtmo-l_16xb16-600e_body7-640x640", (640, 640), 100),
+}
+
+
+def build_rtmo(variant: str) -> torch.nn.Module:
+    """Build mmpose's RTMO, freshly initialized, in evaluation mode.
+
+    Args:
+        variant: a key of `VARIANTS`; `demo` is RTMO-t narrowed to about 2.2 M parameters.
+
+    Returns:
+        A `BottomupPoseEstimator`: `loss(inputs, samples)`, `predict(inputs, samples)`.
+
+    Raises:
+        ModelError: there is no such variant.
+    """
+    if variant not in VARIANTS:
+        raise ModelError(f"rtmo: variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
+    from vigil import compat
+
+    compat.apply()
+    import mmpose.models
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    init_default_scope("mmpose")
+    folder = Path(mmpose.__file__).parent / ".mim/configs/body_2d_keypoint/rtmo/body7"
+    config = Config.fromfile(folder / f"{VARIANTS[variant].config}.py").model
+    config.backbone.init_cfg = None  # else it downloads YOLOX
+    config.data_preprocessor.batch_augments = None
+    if variant == "demo":
+        _narrow(config)
+    width, height = VARIANTS[variant].input_size
+    config.test_cfg.input_size = (height, width)
+    model: torch.nn.Module = mmpose.models.build_pose_estimator(config)
+    return model.eval()
+
+
+def _narrow(config: Any) -> None:
+    """Shrink RTMO-t's model configuration in place to the demo's sizes."""
+    widen, hidden, pose, feature = 0.25, 128, 128, 64
+    config.backbone.widen_factor = widen
+    config.neck.update(
+        in_channels=[int(channels * widen) for channels in (256, 512, 1024)],
+        widen_factor=widen,
+        hidden_dim=hidden,
+    )
+    config.neck.encoder_cfg.self_attn_cfg.embed_dims = hidden
+    config.neck.encoder_cfg.ffn_cfg.update(embed_dims=hidden, feedforward_channels=2 * hidden)
+    config.neck.projector.update(in_channels=[hidden] * 2, out_channels=int(512 * widen))
+    config.head.head_module_cfg.update(widen_factor=widen, pose_vec_channels=pose)
+    config.head.dcc_cfg.update(
+        in_channels=pose, feat_channels=feature, spe_channels=feature, num_bins=(96, 128)
+    )
+    config.head.dcc_cfg.gau_cfg.s = feature
+
+
+def load_weights(model: torch.nn.Module, path: Path) -> None:
+    """Load a state dict into a network of `build_rtmo`.
+
+    Args:
+        model: the network; changed in place.
+        path: `.safetensors` (any float type) or mmpose's `.pth` (loaded with `weights_only`).
+
+    Raises:
+        ModelError: the file is missing or unreadable, or is not of this variant.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise ModelError(f"rtmo weights: {path}: expected a file, got none")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+    except Exception as error:  # each reader has its own family of errors
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"rtmo weights: {path}: expected a state dict, got: {reason}") from error
+    own = model.state_dict()
+    wrong = [key for key, value in own.items() if key not in state or _differ(state[key], value)]
+    if wrong:
+        raise ModelError(
+            f"rtmo weights: {path}: expected {len(own)} tensors of this variant, "
+            f"got {len(wrong)} missing or of another shape, the first {wrong[0]}"
+        )
+    model.load_state_dict({key: state[key].to(value.dtype) for key, value in own.items()})
+
+
+def _differ(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """True where two tensors differ in shape."""
+    return a.shape != b.shape
+
+
+def export_rtmo(
+    variant: str,
+    weights_path: Path,
+    onnx_path: Path,
+    input_size: tuple[int, int] | None = None,
+) -> None:
+    """Write the ONNX graph described in `vigil.perception.rtmo` (opset 17, IR 8).
+
+    Args:
+        variant: a key of `VARIANTS`.
+        weights_path: see `load_weights`.
+        onnx_path: where to; written under a temporary name and renamed.
+        input_size: width and height in pixels, multiples of 32; the variant's own by default.
+
+    Raises:
+        ModelError: unknown variant, unusable weights, or an impossible input size.
+    """
+    model = build_rtmo(variant)
+    load_weights(model, Path(weights_path))
+    width, height = input_size or VARIANTS[variant].input_size
+    if width % 32 or height % 32 or min(width, height) < 32:
+        raise ModelError(f"rtmo: input_size: expected multiples of 32, got {width} x {height}")
+    top_k = min(VARIANTS[variant].top_k, width * height // 256 + width * height // 1024)
+    graph = _to_onnx(_exportable(model, (width, height), top_k), (width, height))
+    metadata = {"model": "rtmo", "variant": variant, "input": "bgr 0-255", "keypoints": "coco17"}
+    import onnx
+
+    onnx.helper.set_model_props(graph, metadata)
+    onnx.checker.check_model(graph)
+    onnx_path = Path(onnx_path)
+    onnx_path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = onnx_path.with_name(f".{onnx_path.name}.tmp")
+    temporary.write_bytes(graph.SerializeToString())
+    temporary.replace(onnx_path)
+
+
+def _to_onnx(module: torch.nn.Module, size: tuple[int, int]) -> Any:
+    """Trace with a dynamic batch axis; returns an `onnx.ModelProto` of opset 17 and IR 8."""
+    import warnings
+
+    import onnx
+    import torch
+
+    names = ["boxes", "scores", "keypoints"]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns of every shape it takes as constant
+        torch.onnx.export(
+            module,
+            (torch.zeros(2, 3, size[1], size[0]),),
+            buffer,
+            input_names=["input"],
+            output_names=names,
+            dynamic_axes={name: {0: "batch"} for name in ["input", *names]},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    graph = onnx.load_from_string(buffer.getvalue())
+    graph.ir_version = IR_VERSION
+    return graph
+
+
+def _exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Module:
+    """Wrap an RTMO, switched to its deployed form in place, as the graph of `vigil.perception.rtmo`.
+
+    The K best cells are taken before the coordinate classifier, which is most of the head's cost.
+    """
+    import torch
+
+    model.test_cfg["input_size"] = (size[1], size[0])
+    model.switch_to_deploy()
+    head = model.head
+
+    class Graph(torch.nn.Module):
+        """(batch, 3, H, W) to boxes, scores and keypoints of the K best cells."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            self.register_buffer("cells", head.flatten_priors)  # (cells, 2) xy
+            self.register_buffer("strides", head.flatten_stride)  # (cells,)
+
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            logits, box_codes, _, visibility, vectors = head(self.model.extract_feat(image))
+            flat = head._flatten_predictions
+            scores, index = flat(logits).sigmoid().squeeze(-1).topk(top_k, dim=1)
+
+            def pick(values: torch.Tensor) -> torch.Tensor:
+                shape = index.unsqueeze(-1).expand(-1, -1, values.shape[-1])
+                return values.gather(1, shape)
+
+            cells = self.cells[index]
+            strides = self.strides[index].unsqueeze(-1)
+            codes = pick(flat(box_codes))
+            center = codes[..., :2] * strides + cells
+            extent = codes[..., 2:].exp() * strides
+            padded = torch.cat([center, extent * head.bbox_padding], dim=-1)
+            xy = head.dcc.forward_test(pick(flat(vectors)), padded, cells)
+            seen = pick(flat(visibility)).sigmoid().unsqueeze(-1)
+            limit = center.new_tensor(size)
+            corners = [center - extent / 2, center + extent / 2]
+            boxes = torch.cat([corner.clamp(min=0).minimum(limit) for corner in corners], dim=-1)
+            return boxes, scores, torch.cat([xy, seen], dim=-1)
+
+    return Graph().eval()
