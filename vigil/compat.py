@@ -41,7 +41,8 @@ def bridge_torchvision() -> bool:
         return False
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    registry: Any = torch.library
+    library = registry.Library("torchvision", "DEF")
     _LIBRARIES.append(library)
     schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
     library.define("nms" + schema)
@@ -104,8 +105,9 @@ def _torchvision_is_whole() -> bool:
     extension = finder.find_spec("_C")
     if extension is None or extension.origin is None:
         return False
+    operators: Any = torch.ops
     try:
-        torch.ops.load_library(extension.origin)
+        operators.load_library(extension.origin)
     except OSError:
         return False
     return True
@@ -166,14 +168,15 @@ def bridge_checkpoints() -> bool:
     from mmengine.logging import HistoryBuffer
     from numpy.core import multiarray
 
+    numpy_functions: Any = multiarray
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
             np.ndarray,
             np.dtype,
             *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
-            multiarray._reconstruct,
-            multiarray.scalar,
+            numpy_functions._reconstruct,
+            numpy_functions.scalar,
             (_history_method, "builtins.getattr"),
         ]
     )

@@ -41,6 +41,7 @@ class PathsSection(Section):
 class FootageSection(Section):
     """Synthetic demo footage."""
 
+    folder: str = Field(description="where it goes; never where your own footage lies")
     n_videos: int = Field(ge=0, description="how many videos to make")
     seed: int = Field(ge=0, description="random seed of scenes, people and behaviors")
 
@@ -209,6 +210,7 @@ class ExportSection(Section):
     max_batch: int = Field(ge=1, le=256, description="largest batch, checked for parity")
     tolerance: float = Field(gt=0, le=1e-2, description="largest difference torch to ONNX Runtime")
     config: Literal["cpu", "gpu"] = Field(description="which Triton configuration is served")
+    cpu_instances: int = Field(ge=1, le=256, description="CPU configuration: one per core")
 
 
 class ServeSection(Section):

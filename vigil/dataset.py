@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vigil.config import DatasetSection
 from vigil.errors import InputError
@@ -250,7 +251,7 @@ def select(
 
 def tensors(
     rows: Sequence[Mapping[str, Any]], params: DatasetSection
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Sample annotations the way they are served.
 
     Args:

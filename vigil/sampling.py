@@ -88,7 +88,8 @@ def _even_rows(time_s: NDArray[np.float64]) -> NDArray[np.intp]:
     interval = float(np.median(np.diff(time_s)))
     span = float(time_s[-1] - time_s[0]) + interval
     moments = time_s[0] + (np.arange(count) + 0.5) * span / count
-    return np.clip(np.searchsorted(time_s, moments, side="right") - 1, 0, count - 1)
+    shown = np.searchsorted(time_s, moments, side="right") - 1
+    return np.asarray(np.clip(shown, 0, count - 1), np.intp)
 
 
 def person_order(
@@ -115,9 +116,7 @@ def person_order(
     return np.argsort(-presence * (1.0 + np.array(motion)), kind="stable")
 
 
-def _peak_speed(
-    joints: NDArray[np.float32], seen: NDArray[np.bool_], frame_s: float
-) -> float:
+def _peak_speed(joints: NDArray[np.float32], seen: NDArray[np.bool_], frame_s: float) -> float:
     """Return a high percentile of one person's joint speeds, in body extents per second."""
     extent = body_extent(joints, seen)
     step = 3  # frames; longer than one, so that jitter of the pose network counts less

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vigil.errors import InputError
 
@@ -28,6 +29,11 @@ class Item:
     label: int
 
 
+def split_name(part: str, fold: int | None) -> str:
+    """Return `train`, or `train_2` for fold 2."""
+    return part if fold is None else f"{part}_{fold}"
+
+
 def assign(items: Sequence[Item], shares: Sequence[float], seed: int) -> list[int]:
     """Give every group to a part so that each part nears its share of every class.
 
@@ -43,7 +49,7 @@ def assign(items: Sequence[Item], shares: Sequence[float], seed: int) -> list[in
         One part index per item.
     """
     classes = max(item.label for item in items) + 1
-    counts: dict[str, np.ndarray] = {}
+    counts: dict[str, NDArray[np.float64]] = {}
     for item in items:
         counts.setdefault(item.group, np.zeros(classes))[item.label] += 1
     total = sum(counts.values(), np.zeros(classes))

@@ -21,14 +21,9 @@ from vigil.config import Config, TrainSection
 from vigil.dataset import read_annotations, select
 from vigil.errors import InputError
 from vigil.models.store import ModelSpec, save
+from vigil.splits import split_name
 
 _CODE = "1"  # raise when a change of the code changes what a training gives
-KEEP = 1
-
-
-def split_name(part: str, fold: int | None) -> str:
-    """Return `train`, or `train_2` for fold 2."""
-    return part if fold is None else f"{part}_{fold}"
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
@@ -109,7 +104,7 @@ def runner_config(
         "default_hooks": {
             "logger": {"type": "LoggerHook", "interval": 10_000, "log_metric_by_epoch": True},
             "checkpoint": {"type": "CheckpointHook", "interval": max(1, params.epochs // 20),
-                           "max_keep_ckpts": KEEP,
+                           "max_keep_ckpts": 1,
                            **({"save_best": "val/loss", "rule": "less"} if validate else {})},
         },
         "custom_hooks": [],

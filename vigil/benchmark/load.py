@@ -120,10 +120,7 @@ def _wait_warm(callers: list[_Caller], began: float, warmup_s: float) -> None:
 
 def _collect(callers: list[_Caller], opened: float, closed: float) -> Load:
     latencies = [
-        latency
-        for caller in callers
-        for ended, latency in caller.done
-        if opened <= ended < closed
+        latency for caller in callers for ended, latency in caller.done if opened <= ended < closed
     ]
     failed = sorted(
         failure for caller in callers for failure in caller.failed if opened <= failure[0] < closed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,9 +73,9 @@ class ServerCounters:
 
 def read_counters(http_url: str, model: str) -> ServerCounters:
     """Read a model's statistics from the server at `http_url` (`host:port`)."""
-    url = f"http://{http_url}/v2/models/{model}/stats"
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 (scheme is fixed above)
-        found = json.load(answer)["model_stats"]
+    with closing(http.client.HTTPConnection(http_url, timeout=10)) as connection:
+        connection.request("GET", f"/v2/models/{model}/stats")
+        found = json.load(connection.getresponse())["model_stats"]
     spent = [version["inference_stats"] for version in found]
     return ServerCounters(
         inferences=sum(int(version["inference_count"]) for version in found),

@@ -44,7 +44,7 @@ class System:
 
 
 def in_process(
-    name: SystemName, function: Callable[[Feeds], Any], rows: list[Feeds], at_once: int
+    name: SystemName, function: Callable[[Feeds], Any], rows: Sequence[Feeds], at_once: int
 ) -> System:
     """Return a system that runs a function in this process.
 
@@ -58,7 +58,7 @@ def in_process(
 
     @contextmanager
     def make_call(index: int) -> Iterator[Call]:
-        inputs = cycle(rows[index % len(rows) :] + rows[: index % len(rows)])
+        inputs = cycle([*rows[index % len(rows) :], *rows[: index % len(rows)]])
 
         def call() -> None:
             with turn:
@@ -69,12 +69,32 @@ def in_process(
     return System(name, "in_process", make_call)
 
 
+def torch_function(graph: Any, inputs: Sequence[str]) -> Callable[[Feeds], Any]:
+    """Return a function that runs a torch module on named arrays, on CUDA where it is usable.
+
+    Args:
+        graph: a torch module in evaluation mode.
+        inputs: names of its positional inputs, in order.
+    """
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    graph = graph.to(device)
+
+    def function(feeds: Feeds) -> Any:
+        with torch.inference_mode():
+            answers = graph(*(torch.from_numpy(feeds[name]).to(device) for name in inputs))
+            return [answer.cpu() for answer in answers]
+
+    return function
+
+
 def triton(
     name: SystemName,
     protocol: TransportName,
     urls: Mapping[TransportName, str],
     model: str,
-    rows: list[Feeds],
+    rows: Sequence[Feeds],
 ) -> System:
     """Return a system that asks a Triton server.
 

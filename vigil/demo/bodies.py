@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.demo.clothes import Outfit, draw_outfit
-from vigil.demo.skeleton import BONE, BONES, COCO_KEYPOINTS, Frame, rest_origins
+from vigil.demo.heads import add_head
+from vigil.demo.meshes import Mesh, Ring
+from vigil.demo.skeleton import BONE, COCO_KEYPOINTS, Frame, rest_origins
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,75 +69,13 @@ def _transform(frame: Frame, rest: Floats, points: Floats, bones: Ints, weight: 
     return np.asarray((rotation @ points[None, :, :, None])[..., 0] + shift)
 
 
-class _Mesh:
-    """Collects lofted tubes into one mesh."""
-
-    def __init__(self) -> None:
-        self.vertices: list[Floats] = []
-        self.bones: list[tuple[int, int]] = []
-        self.weight: list[float] = []
-        self.quads: list[Ints] = []
-        self.colors: list[Floats] = []
-        self.bias: list[Floats] = []
-        self.count = 0
-
-    def loft(
-        self,
-        rings: list[tuple[float, float, float, float, float]],
-        sides: int,
-        bones: tuple[str, str],
-        share: list[float],
-        axis: str = "z",
-    ) -> Floats:
-        """Add a tube and return its (rings - 1, sides, 3) quad centers.
-
-        `rings` are (x, y, z, ra, rb): center and radii, ordered along `axis`; for "z" ra is
-        front-back and rb left-right, for "x" ra is left-right and rb up-down. `share` is the
-        second bone's weight at each ring.
-        """
-        turn = 2 * np.pi * (np.arange(sides) + 0.5) / sides
-        c, s, zero = np.cos(turn), np.sin(turn), np.zeros(sides)
-        grid = []
-        for (x, y, z, ra, rb), w in zip(rings, share, strict=True):
-            around = [ra * c, rb * s, zero] if axis == "z" else [zero, ra * c, rb * s]
-            grid.append(np.array([x, y, z]) + np.stack(around, axis=1))
-            self.bones += [(BONE[bones[0]], BONE[bones[1]])] * sides
-            self.weight += [w] * sides
-        points = np.stack(grid)
-        index = np.arange(len(rings) * sides).reshape(len(rings), sides) + self.count
-        after = np.roll(index, -1, axis=1)
-        quads = np.stack([index[:-1], after[:-1], after[1:], index[1:]], axis=-1).reshape(-1, 4)
-        self.vertices.append(points.reshape(-1, 3))
-        self.quads.append(quads)
-        self.count += len(rings) * sides
-        return points.reshape(-1, 3)[quads - index[0, 0]].mean(axis=1).reshape(
-            len(rings) - 1, sides, 3
-        )
-
-    def paint(self, colors: Floats, bias: float = 0.0) -> None:
-        """Color the quads of the last tube, (rings - 1, sides, 3) or anything that broadcasts."""
-        n = len(self.quads[-1])
-        self.colors.append(np.broadcast_to(colors, (n, 3)) if colors.ndim == 1 else colors)
-        self.colors[-1] = self.colors[-1].reshape(n, 3)
-        self.bias.append(np.full(n, bias))
-
-    def patch(self, corners: Floats, bone: str, color: Floats, bias: float) -> None:
-        """Add one (4, 3) quad, counter-clockwise seen from outside."""
-        self.vertices.append(corners)
-        self.bones += [(BONE[bone], BONE[bone])] * 4
-        self.weight += [0.0] * 4
-        self.quads.append(np.arange(4)[None] + self.count)
-        self.count += 4
-        self.paint(color, bias)
-
-
 def _smooth(low: float, high: float, values: list[float]) -> list[float]:
     """Ease from 1 at `low` to 0 at `high` for each value (weights at a joint, top to bottom)."""
     u = np.clip((np.array(values) - low) / (high - low), 0, 1)
     return [float(v) for v in 1 - u * u * (3 - 2 * u)]
 
 
-def _torso(mesh: _Mesh, h: float, build: float, shoulder: float, hip: float, fit: Outfit) -> None:
+def _torso(mesh: Mesh, h: float, build: float, shoulder: float, hip: float, fit: Outfit) -> None:
     """Add the trunk: hips in the trousers' color, the rest in the shirt's."""
     belly = build * fit.belly
     profile = [  # z / h, front-back and left-right radii, x shift
@@ -160,30 +100,58 @@ def _torso(mesh: _Mesh, h: float, build: float, shoulder: float, hip: float, fit
     mesh.paint(fit.trunk(centers, h))
 
 
-def _limbs(mesh: _Mesh, rest: Floats, h: float, build: float, fit: Outfit) -> None:
+def _limbs(mesh: Mesh, rest: Floats, h: float, build: float, fit: Outfit) -> None:
     """Add arms, hands, legs and shoes."""
     for s in "lr":
         top, low = rest[BONE[f"arm_{s}"]], rest[BONE[f"hand_{s}"]]
         profile = [
-            (-0.02, 0.028), (0.03, 0.036), (0.2, 0.04), (0.4, 0.044), (0.49, 0.043), (0.56, 0.043),
-            (0.68, 0.047), (0.85, 0.053), (0.97, 0.06), (1.04, 0.052), (1.09, 0.028), (1.105, 0.004),
+            (-0.02, 0.028),
+            (0.03, 0.036),
+            (0.2, 0.04),
+            (0.4, 0.044),
+            (0.49, 0.043),
+            (0.56, 0.043),
+            (0.68, 0.047),
+            (0.85, 0.052),
+            (0.96, 0.056),
+            (1.03, 0.05),
+            (1.08, 0.03),
+            (1.1, 0.004),
         ]
-        loose = build * (1.0 + fit.loose * 0.25)
+        loose = build * (0.9 + fit.loose * 0.2)
         rings = [_at(low, top, u, r * loose) for u, r in profile]
         share = [1 - w for w in _smooth(0.42, 0.66, [u for u, _ in profile])]
         centers = mesh.loft(rings, 10, (f"fore_{s}", f"arm_{s}"), share)
         mesh.paint(fit.sleeve(centers, float(low[2]), float(top[2])))
         x, y, z = low
         size = 0.105 * h
-        hand = [(0.006, -1.0, 0.012, 0.006), (0.006, -0.8, 0.034, 0.015), (0.0, -0.45, 0.042, 0.018),
-                (0.0, -0.1, 0.03, 0.02), (0.0, 0.06, 0.024, 0.02)]
-        mesh.loft([(x + dx, y, z + dz * size, a, b) for dx, dz, a, b in hand], 7,
-                  (f"hand_{s}", f"hand_{s}"), [0.0] * len(hand))
+        hand = [
+            (0.006, -1.0, 0.012, 0.006),
+            (0.006, -0.8, 0.034, 0.015),
+            (0.0, -0.45, 0.042, 0.018),
+            (0.0, -0.1, 0.03, 0.02),
+            (0.0, 0.06, 0.024, 0.02),
+        ]
+        mesh.loft(
+            [(x + dx, y, z + dz * size, a, b) for dx, dz, a, b in hand],
+            7,
+            (f"hand_{s}", f"hand_{s}"),
+            [0.0] * len(hand),
+        )
         mesh.paint(fit.skin)
         top, low = rest[BONE[f"thigh_{s}"]], rest[BONE[f"foot_{s}"]]
         profile = [
-            (0.0, 0.042), (0.08, 0.046), (0.22, 0.055), (0.33, 0.062), (0.42, 0.056), (0.48, 0.057),
-            (0.54, 0.06), (0.66, 0.072), (0.82, 0.085), (0.95, 0.088), (1.03, 0.075),
+            (0.0, 0.042),
+            (0.08, 0.046),
+            (0.22, 0.055),
+            (0.33, 0.062),
+            (0.42, 0.056),
+            (0.48, 0.057),
+            (0.54, 0.06),
+            (0.66, 0.072),
+            (0.82, 0.085),
+            (0.95, 0.088),
+            (1.03, 0.075),
         ]
         loose = build * (1.0 + fit.wide * 0.3)
         rings = [_at(low, top, u, r * loose) for u, r in profile]
@@ -199,87 +167,40 @@ def _at(low: Floats, top: Floats, u: float, r: float) -> tuple[float, float, flo
     return float(x), float(y), float(z), r, r
 
 
-def _shoe(mesh: _Mesh, ankle: Floats, side: str, fit: Outfit) -> None:
+def _shoe(mesh: Mesh, ankle: Floats, side: str, fit: Outfit) -> None:
     """Add a shoe from heel to toe."""
     x, y, z = ankle
-    profile = [(-0.085, 0.012, 0.01, 0.03), (-0.075, 0.034, 0.035, 0.04), (-0.02, 0.042, 0.05, 0.052),
-               (0.05, 0.046, 0.04, 0.04), (0.12, 0.048, 0.028, 0.03), (0.17, 0.036, 0.022, 0.024),
-               (0.19, 0.01, 0.008, 0.02)]
+    profile = [
+        (-0.085, 0.012, 0.01, 0.03),
+        (-0.075, 0.034, 0.035, 0.04),
+        (-0.02, 0.042, 0.05, 0.052),
+        (0.05, 0.046, 0.04, 0.04),
+        (0.12, 0.048, 0.028, 0.03),
+        (0.17, 0.036, 0.022, 0.024),
+        (0.19, 0.01, 0.008, 0.02),
+    ]
     rings = [(x + dx, y, max(z * 0.0 + up, 0.0), a, b) for dx, a, b, up in profile]
     centers = mesh.loft(rings, 8, (f"foot_{side}", f"foot_{side}"), [0.0] * len(rings), axis="x")
     mesh.paint(fit.shoe(centers))
 
 
-def _head(mesh: _Mesh, h: float, size: float, fit: Outfit) -> None:
-    """Add neck, head, hair and face."""
-    mid = 0.93 * h
-    mesh.loft([(-0.012, 0, 0.83 * h, 0.06, 0.062), (-0.005, 0, 0.855 * h, 0.053, 0.055),
-               (0.005, 0, 0.89 * h, 0.05, 0.052)], 10, ("chest", "head"), [0.0, 0.5, 1.0])
-    mesh.paint(fit.skin)
-    profile = [(-0.122, 0.02, 0.018, 0.045), (-0.112, 0.05, 0.038, 0.035), (-0.085, 0.075, 0.056, 0.02),
-               (-0.05, 0.088, 0.066, 0.01), (-0.015, 0.095, 0.073, 0.004), (0.02, 0.1, 0.077, 0.0),
-               (0.05, 0.1, 0.077, -0.002), (0.08, 0.09, 0.07, -0.004), (0.105, 0.068, 0.055, -0.006),
-               (0.12, 0.038, 0.032, -0.008), (0.126, 0.006, 0.006, -0.008)]
-    rings = [(x * size + 0.012, 0.0, mid + z * size, a * size, b * size) for z, a, b, x in profile]
-    centers = mesh.loft(rings, 18, ("head", "head"), [0.0] * len(rings))
-    mesh.paint(fit.head(centers, mid, size))
-    _hair(mesh, mid, size, fit)
-    _face(mesh, mid, size, fit)
-
-
-def _hair(mesh: _Mesh, mid: float, size: float, fit: Outfit) -> None:
-    """Add long hair behind the head, a bun or a cap's peak."""
-    if fit.hairstyle == "long":
-        rings = [(-0.06, 0, -0.2, 0.03, 0.05), (-0.055, 0, -0.15, 0.045, 0.075),
-                 (-0.035, 0, -0.07, 0.06, 0.085), (-0.02, 0, 0.02, 0.085, 0.086),
-                 (-0.012, 0, 0.09, 0.082, 0.074), (-0.008, 0, 0.13, 0.03, 0.03)]
-    elif fit.hairstyle == "bun":
-        rings = [(-0.1, 0, 0.02, 0.01, 0.01), (-0.105, 0, 0.04, 0.04, 0.04),
-                 (-0.1, 0, 0.08, 0.045, 0.045), (-0.09, 0, 0.11, 0.01, 0.01)]
-    elif fit.hairstyle == "cap":
-        rings = [(0.12, 0, 0.045, 0.06, 0.065), (0.12, 0, 0.06, 0.06, 0.065),
-                 (0.1, 0, 0.068, 0.01, 0.01)]
-    else:
-        return
-    grown = [(x * size + 0.012, y, mid + z * size, a * size, b * size) for x, y, z, a, b in rings]
-    mesh.loft(grown, 10, ("head", "head"), [0.0] * len(grown))
-    mesh.paint(fit.hair)
-
-
-def _face(mesh: _Mesh, mid: float, size: float, fit: Outfit) -> None:
-    """Add nose, eyes, brows, mouth and ears."""
-    def quad(x: float, y: float, z: float, wide: float, tall: float, slant: float) -> Floats:
-        corners = [(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)]
-        points = [(x - slant * abs(y + dy * wide), y + dy * wide, z + dz * tall)
-                  for _, dy, dz in corners]
-        return np.array(points) * size + np.array([0.012, 0, mid])
-
-    dark = np.array([0.07, 0.05, 0.05])
-    for y in (-0.032, 0.032):
-        mesh.patch(quad(0.108, y, 0.016, 0.0145, 0.0075, 0.5), "head", fit.skin * 0.2 + 0.55, 0.03)
-        mesh.patch(quad(0.11, y, 0.016, 0.0075, 0.008, 0.5), "head", dark, 0.04)
-        mesh.patch(quad(0.108, y, 0.034, 0.0185, 0.0045, 0.5), "head", fit.hair * 0.6, 0.03)
-        ear = [(-0.005, y * 2.42, -0.035, 0.014, 0.008), (-0.012, y * 2.5, -0.005, 0.022, 0.012),
-               (-0.014, y * 2.5, 0.025, 0.02, 0.012), (-0.01, y * 2.42, 0.035, 0.006, 0.006)]
-        mesh.loft([(x * size + 0.012, v * size, mid + z * size, a * size, b * size)
-                   for x, v, z, a, b in ear], 6, ("head", "head"), [0.0] * 4)
-        mesh.paint(fit.skin * np.array([0.93, 0.82, 0.8]), 0.004)
-    nose = [(0.098, 0, -0.034, 0.024, 0.017), (0.1, 0, -0.025, 0.03, 0.018),
-            (0.098, 0, 0.0, 0.018, 0.011), (0.096, 0, 0.018, 0.008, 0.008)]
-    mesh.loft([(x * size + 0.012, 0, mid + z * size, a * size, b * size)
-               for x, _, z, a, b in nose], 8, ("head", "head"), [0.0] * 4)
-    mesh.paint(fit.skin * np.array([1.04, 0.97, 0.95]), 0.01)
-    lips = fit.skin * np.array([0.8, 0.5, 0.5])
-    mesh.patch(quad(0.106, 0, -0.062, 0.024, 0.0065, 0.35), "head", lips, 0.03)
-
-
 def _landmarks(rest: Floats, h: float, size: float) -> tuple[Floats, Ints, Floats]:
     """Return COCO keypoints, their bones and how deep each lies in the flesh."""
-    face = {"nose": (0.128, 0, -0.022), "left_eye": (0.095, 0.032, 0.016),
-            "right_eye": (0.095, -0.032, 0.016), "left_ear": (-0.012, 0.087, 0.0),
-            "right_ear": (-0.012, -0.087, 0.0)}
-    joints = {"shoulder": ("arm", 0.13), "elbow": ("fore", 0.1), "wrist": ("hand", 0.08),
-              "hip": ("thigh", 0.19), "knee": ("shin", 0.12), "ankle": ("foot", 0.1)}
+    face = {
+        "nose": (0.128, 0, -0.022),
+        "left_eye": (0.095, 0.032, 0.016),
+        "right_eye": (0.095, -0.032, 0.016),
+        "left_ear": (-0.012, 0.087, 0.0),
+        "right_ear": (-0.012, -0.087, 0.0),
+    }
+    joints = {
+        "shoulder": ("arm", 0.13),
+        "elbow": ("fore", 0.1),
+        "wrist": ("hand", 0.08),
+        "hip": ("thigh", 0.19),
+        "knee": ("shin", 0.12),
+        "ankle": ("foot", 0.1),
+    }
     points, bones, depth = [], [], []
     for name in COCO_KEYPOINTS:
         if name in face:
@@ -296,40 +217,61 @@ def _landmarks(rest: Floats, h: float, size: float) -> tuple[Floats, Ints, Float
     return np.array(points), np.array(bones), np.array(depth)
 
 
-def draw_body(rng: np.random.Generator) -> Body:
-    """Draw a person: 1.5 to 1.95 m, slim to heavy, with clothes."""
-    h = float(np.clip(rng.normal(1.7, 0.09), 1.48, 1.95))
+def draw_height(rng: np.random.Generator) -> float:
+    """Draw a stature between 1.48 and 1.95 m."""
+    return float(np.clip(rng.normal(1.7, 0.09), 1.48, 1.95))
+
+
+def draw_body(rng: np.random.Generator, height: float) -> Body:
+    """Draw a person of a stature in meters: slim to heavy, with clothes."""
+    h = height
     build = float(np.clip(rng.normal(1.02, 0.1), 0.84, 1.32))
     shoulder = h * rng.uniform(0.102, 0.118) * (0.6 + 0.4 * build)
     hip = h * rng.uniform(0.052, 0.06)
     size = rng.uniform(0.94, 1.06)
     rest = rest_origins(h, shoulder, hip)
     fit = draw_outfit(rng)
-    mesh = _Mesh()
+    mesh = Mesh()
     _torso(mesh, h, build, shoulder, hip, fit)
     _limbs(mesh, rest, h, build, fit)
-    _head(mesh, h, size, fit)
+    add_head(mesh, h, size, fit)
     if fit.skirt:
-        rings = [(0.0, 0.0, z * h, a * build, b * build) for z, a, b in
-                 ((0.3, 0.19, 0.2), (0.36, 0.175, 0.19), (0.43, 0.15, 0.18), (0.5, 0.125, 0.172),
-                  (0.57, 0.112, 0.15), (0.6, 0.1, 0.13))]
+        rings = [
+            (0.0, 0.0, z * h, a * build, b * build)
+            for z, a, b in (
+                (0.3, 0.19, 0.2),
+                (0.36, 0.175, 0.19),
+                (0.43, 0.15, 0.18),
+                (0.5, 0.125, 0.172),
+                (0.57, 0.112, 0.15),
+                (0.6, 0.1, 0.13),
+            )
+        ]
         centers = mesh.loft(rings, 14, ("pelvis", "thigh_l"), [0.55, 0.5, 0.35, 0.15, 0.0, 0.0])
         _split_skirt(mesh, rings)
         mesh.paint(fit.trousers * np.ones((len(rings) - 1, centers.shape[1], 3)))
     radii = np.array([0.1, 0.1, 0.08] + [0.055, 0.045, 0.04] * 2 + [0.09, 0.06, 0.02] * 2)
     radii[:2] *= build
     points, bones, depth = _landmarks(rest, h, size)
-    return Body(h, rest, radii, np.concatenate(mesh.vertices), np.array(mesh.bones),
-                np.array(mesh.weight), np.concatenate(mesh.quads), np.concatenate(mesh.colors),
-                np.concatenate(mesh.bias), points, bones, depth)
+    return Body(
+        h,
+        rest,
+        radii,
+        np.concatenate(mesh.vertices),
+        np.array(mesh.bones),
+        np.array(mesh.weight),
+        np.concatenate(mesh.quads),
+        np.concatenate(mesh.colors),
+        np.concatenate(mesh.bias),
+        points,
+        bones,
+        depth,
+    )
 
 
-def _split_skirt(mesh: _Mesh, rings: list[tuple[float, float, float, float, float]]) -> None:
+def _split_skirt(mesh: Mesh, rings: list[Ring]) -> None:
     """Let the right half of the last tube follow the right thigh."""
     count = len(mesh.vertices[-1])
     for i, vertex in enumerate(mesh.vertices[-1]):
         if vertex[1] < 0:
             mesh.bones[len(mesh.bones) - count + i] = (BONE["pelvis"], BONE["thigh_r"])
-
-
-assert len(BONES) == 15

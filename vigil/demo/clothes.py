@@ -10,10 +10,22 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SKINS = ((0.93, 0.75, 0.64), (0.86, 0.66, 0.53), (0.76, 0.56, 0.42), (0.58, 0.4, 0.29),
-         (0.4, 0.27, 0.2), (0.3, 0.2, 0.15))
-HAIRS = ((0.06, 0.05, 0.05), (0.12, 0.08, 0.06), (0.25, 0.15, 0.09), (0.5, 0.36, 0.2),
-         (0.62, 0.6, 0.58), (0.35, 0.14, 0.08))
+SKINS = (
+    (0.93, 0.75, 0.64),
+    (0.86, 0.66, 0.53),
+    (0.76, 0.56, 0.42),
+    (0.58, 0.4, 0.29),
+    (0.4, 0.27, 0.2),
+    (0.3, 0.2, 0.15),
+)
+HAIRS = (
+    (0.06, 0.05, 0.05),
+    (0.12, 0.08, 0.06),
+    (0.25, 0.15, 0.09),
+    (0.5, 0.36, 0.2),
+    (0.62, 0.6, 0.58),
+    (0.35, 0.14, 0.08),
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Outfit:
         """Add a fixed grain so that folds of cloth are not flat."""
         n = colors.size // 3
         grain = np.resize(self.jitter, n).reshape(colors.shape[:-1])
-        return np.clip(colors * (1 + grain[..., None]), 0, 1)
+        return np.asarray(np.clip(colors * (1 + grain[..., None]), 0, 1))
 
     def trunk(self, centers: Floats, height: float) -> Floats:
         """Color the trunk's (..., 3) quad centers: shirt above the hem, trousers below."""
@@ -83,24 +95,24 @@ class Outfit:
     def leg(self, centers: Floats, low: float, top: float) -> Floats:
         """Color a leg from ankle height `low` to hip height `top`."""
         u = (top - centers[..., 2]) / (top - low)
-        cover = 0.12 if self.skirt else self.trouser_length
+        cover = 0.45 if self.skirt else self.trouser_length
         return self._grain(np.where((u < cover)[..., None], self.trousers, self.skin))
 
     def shoe(self, centers: Floats) -> Floats:
         """Color a shoe with a contrasting sole."""
         sole = centers[..., 2] < 0.012
         pale = np.clip(self.shoes * 0.5 + 0.3, 0, 1)
-        return np.where(sole[..., None], pale, self.shoes)
+        return np.asarray(np.where(sole[..., None], pale, self.shoes))
 
     def head(self, centers: Floats, mid: float, size: float) -> Floats:
         """Color the head: hair on top and behind, face in front."""
-        x, y, z = np.moveaxis(centers - np.array([0.012, 0, mid]), -1, 0) / size
+        x, _, z = np.moveaxis(centers - np.array([0.012, 0, mid]), -1, 0) / size
         line = 0.066 if self.hairstyle != "cap" else 0.05
         front = (x > -0.002) & (z < line)
         nape = (z < -0.055) if self.hairstyle != "long" else np.zeros(z.shape, bool)
         bare = self.hairstyle == "bald"
         face = front | nape | bare
-        return np.where(face[..., None], self.skin, self.hair)
+        return np.asarray(np.where(face[..., None], self.skin, self.hair))
 
 
 def _color(rng: np.random.Generator) -> Floats:

@@ -121,8 +121,9 @@ def composite(layers: list[Layer | None], scenery: Image, shaded: bool = True) -
     if box is None:
         return None
     x0, y0, x1, y1 = box
-    depth = cv2.resize(scenery[y0:y1, x0:x1], None, fx=SCALE, fy=SCALE,
-                       interpolation=cv2.INTER_NEAREST)
+    depth = cv2.resize(
+        scenery[y0:y1, x0:x1], None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_NEAREST
+    )
     color = np.zeros((*depth.shape, 4), np.uint16)
     owner = np.zeros(depth.shape, np.uint8)
     for index, layer in enumerate(layers):
@@ -146,9 +147,7 @@ def composite(layers: list[Layer | None], scenery: Image, shaded: bool = True) -
     return Composite(box, rgb, alpha, owner, depth)
 
 
-def _union(
-    layers: list[Layer | None], width: int, height: int
-) -> tuple[int, int, int, int] | None:
+def _union(layers: list[Layer | None], width: int, height: int) -> tuple[int, int, int, int] | None:
     """Return the image box covering all layers, or None when there is none."""
     boxes = [(v.x, v.y, v.x + v.pixels.shape[1], v.y + v.pixels.shape[0]) for v in layers if v]
     if not boxes:
@@ -243,7 +242,7 @@ def _visibility(
 ) -> NDArray[np.uint8]:
     """Return (17,) COCO visibility: visible where only the joint's own flesh covers it."""
     width, height = size
-    x0, y0, x1, y1 = merged.box
+    x0, y0 = merged.box[:2]
     seen = np.zeros(len(uv), np.uint8)
     inside = (uv[:, 0] >= 0) & (uv[:, 0] < width) & (uv[:, 1] >= 0) & (uv[:, 1] < height)
     seen[inside & (depth > 0.2)] = 1
@@ -258,11 +257,11 @@ def _visibility(
     return seen
 
 
-def cast_shadow(
-    frame: Frame, camera: Camera, light: Light, canvas: Image, step: int
-) -> None:
-    """Darken `canvas`, (H / step, W / step) float32 of ones, where a posed body (T = 1) shades
-    the floor."""
+def cast_shadow(frame: Frame, camera: Camera, light: Light, canvas: Image, step: int) -> None:
+    """Draw a posed body's (T = 1) shadow on the floor.
+
+    `canvas` is (H / step, W / step) float32, 1 where lit; shaded pixels become 0.
+    """
     slope = light.direction[:2] / max(float(light.direction[2]), 0.35)
     points = frame.origin[0].copy()
     points[:, :2] -= slope * points[:, 2:] * 0.6

@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BONES = (
-    "pelvis chest head arm_l fore_l hand_l arm_r fore_r hand_r "
-    "thigh_l shin_l foot_l thigh_r shin_r foot_r"
-).split()
+    "pelvis", "chest", "head", "arm_l", "fore_l", "hand_l", "arm_r", "fore_r", "hand_r",
+    "thigh_l", "shin_l", "foot_l", "thigh_r", "shin_r", "foot_r",
+)  # fmt: skip
 BONE = {name: i for i, name in enumerate(BONES)}
 
 CHANNELS = (
-    "x y yaw pitch roll spine side twist head_p head_y head_r "
-    "sh_f_l sh_a_l sh_r_l el_l sh_f_r sh_a_r sh_r_r el_r "
-    "hip_f_l hip_a_l kn_l an_l hip_f_r hip_a_r kn_r an_r "
-    "ik_l tx_l ty_l tz_l ik_r tx_r ty_r tz_r"
-).split()
+    "x", "y", "yaw", "pitch", "roll", "spine", "side", "twist", "head_p", "head_y", "head_r",
+    "sh_f_l", "sh_a_l", "sh_r_l", "el_l", "sh_f_r", "sh_a_r", "sh_r_r", "el_r", "hip_f_l",
+    "hip_a_l", "kn_l", "an_l", "hip_f_r", "hip_a_r", "kn_r", "an_r", "ik_l", "tx_l", "ty_l",
+    "tz_l", "ik_r", "tx_r", "ty_r", "tz_r",
+)  # fmt: skip
 CHANNEL = {name: i for i, name in enumerate(CHANNELS)}
 
 COCO_KEYPOINTS = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow "
-    "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
-    "right_ankle"
-).split()
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
+    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
+    "left_knee", "right_knee", "left_ankle", "right_ankle",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,7 @@ def pose_bones(pose: Floats, rest: Floats, radii: Floats) -> Frame:
     return Frame(rotation, origin)
 
 
-def _settle(
-    pose: Floats, rest: Floats, radii: Floats, rotation: Floats, origin: Floats
-) -> None:
+def _settle(pose: Floats, rest: Floats, radii: Floats, rotation: Floats, origin: Floats) -> None:
     """Move the pelvis so that the lowest point touches the floor and x, y are as asked."""
     low = (origin[:, :, 2] - radii).min(axis=1)
     for s in "lr":

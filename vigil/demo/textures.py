@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Image = NDArray[Any]
 
-SIDE = 192
+SIDE = 128
 
 
 @dataclass(frozen=True)
 class Texture:
-    """A tile: `tile` (h, w, 3) in 8-bit levels, repeated every `meters`."""
+    """A tile (h, w, 3) uint8 RGB, repeated every `meters`."""
 
     tile: Image
     meters: float
@@ -30,10 +30,15 @@ class Texture:
         `to_plane` maps crop pixels to face coordinates in [0, 1] along the edges `u` and `v`.
         """
         h, w = self.tile.shape[:2]
-        tiles = np.diag([np.linalg.norm(u) * w / self.meters, np.linalg.norm(v) * h / self.meters, 1])
+        tiles = np.diag(
+            [np.linalg.norm(u) * w / self.meters, np.linalg.norm(v) * h / self.meters, 1]
+        )
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpPerspective(np.clip(self.tile, 0, 255).astype(np.uint8), tiles @ to_plane,
-                                   size, flags=flags, borderMode=cv2.BORDER_WRAP)
+        return np.asarray(
+            cv2.warpPerspective(
+                self.tile, tiles @ to_plane, size, flags=flags, borderMode=cv2.BORDER_WRAP
+            )
+        )
 
 
 @lru_cache(maxsize=16)
@@ -43,7 +48,9 @@ def _noise(index: int) -> Image:
     total = np.zeros((SIDE, SIDE), np.float32)
     for size, weight in ((4, 1.0), (12, 0.7), (48, 0.5), (SIDE, 0.5)):
         grid = rng.normal(size=(size, size)).astype(np.float32)
-        wide = cv2.resize(np.tile(grid, (3, 3)), (3 * SIDE, 3 * SIDE), interpolation=cv2.INTER_CUBIC)
+        wide = cv2.resize(
+            np.tile(grid, (3, 3)), (3 * SIDE, 3 * SIDE), interpolation=cv2.INTER_CUBIC
+        )
         total += weight * wide[SIDE : 2 * SIDE, SIDE : 2 * SIDE]
     return np.asarray(total / total.std())
 
@@ -58,13 +65,18 @@ def _tint(rng: np.random.Generator, low: float, high: float, saturation: float) 
     """Draw a color in 8-bit levels."""
     value = rng.uniform(low, high)
     color = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, saturation), value)
-    return np.array(color) * 255
+    return np.asarray(color, np.float64) * 255
 
 
 def _mix(base: Floats, pattern: Image, other: Floats, grain: Image, amount: float) -> Image:
     """Blend two colors by a pattern in [0, 1] and add grain."""
-    image = base + (other - base) * pattern[..., None]
-    return np.asarray(image * (1 + amount * grain[..., None]))
+    weight = np.float32(1) + np.float32(amount) * grain
+    other_part = pattern * weight
+    tile = np.empty((*grain.shape, 3), np.uint8)
+    for k in range(3):
+        plane = np.float32(base[k]) * weight + np.float32(other[k] - base[k]) * other_part
+        tile[..., k] = cv2.convertScaleAbs(plane)
+    return tile
 
 
 def _joints(columns: int, rows: int, thick: int, shift: bool) -> Image:
@@ -72,13 +84,18 @@ def _joints(columns: int, rows: int, thick: int, shift: bool) -> Image:
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     row = y * rows // SIDE
     x = x + (row % 2) * (SIDE // columns // 2) if shift else x
-    return ((x % (SIDE // columns) < thick) | (y % (SIDE // rows) < thick)).astype(np.float32)
+    return np.asarray((x % (SIDE // columns) < thick) | (y % (SIDE // rows) < thick), np.float32)
 
 
 def _checks(columns: int) -> Image:
     """Return (SIDE, SIDE) of a checkerboard of 0 and 1."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] * columns // SIDE
-    return ((x + y) % 2).astype(np.float32)
+    return np.asarray((x + y) % 2, np.float32)
+
+
+def plain(color: Floats) -> Texture:
+    """Return a texture of one (3,) color in 8-bit levels."""
+    return Texture(np.clip(np.broadcast_to(color, (2, 2, 3)), 0, 255).astype(np.uint8), 1.0)
 
 
 def draw_floor_texture(rng: np.random.Generator) -> Texture:
@@ -114,7 +131,7 @@ def draw_wall_texture(rng: np.random.Generator) -> Texture:
     if kind == "panels":
         return Texture(_mix(base, _joints(2, 1, 2, False), base * 0.6, grain, 0.05), 2.0)
     if kind == "wallpaper":
-        y, x = np.mgrid[0:SIDE, 0:SIDE]
+        x = np.mgrid[0:SIDE, 0:SIDE][1]
         stripes = (x * 8 // SIDE % 2).astype(np.float32)
         return Texture(_mix(base, stripes, base * rng.uniform(0.7, 0.95), grain, 0.04), 1.2)
     if kind == "shutter":
@@ -124,12 +141,14 @@ def draw_wall_texture(rng: np.random.Generator) -> Texture:
 
 def draw_furniture_texture(rng: np.random.Generator) -> Texture:
     """Draw wood, cardboard, paint, cloth or a printed sign."""
-    kind = rng.choice(["wood", "cardboard", "paint", "cloth", "sign"], p=[0.3, 0.1, 0.3, 0.15, 0.15])
+    kind = rng.choice(
+        ["wood", "cardboard", "paint", "cloth", "sign"], p=[0.3, 0.1, 0.3, 0.15, 0.15]
+    )
     grain = _grain(rng)
     if kind == "wood":
         wood = np.array([165, 120, 75]) * rng.uniform(0.35, 1.3)
         streaks = cv2.resize(grain[:, : SIDE // 8], (SIDE, SIDE))
-        return Texture(_mix(wood, np.zeros((SIDE, SIDE)), wood, streaks, 0.13), 1.0)
+        return Texture(_mix(wood, np.zeros((SIDE, SIDE), np.float32), wood, streaks, 0.13), 1.0)
     if kind == "cardboard":
         base = np.array([185, 150, 105]) * rng.uniform(0.8, 1.1)
         return Texture(_mix(base, _joints(1, 1, 8, False), base * 0.75, grain, 0.05), 0.8)
@@ -137,7 +156,10 @@ def draw_furniture_texture(rng: np.random.Generator) -> Texture:
     if kind == "cloth":
         return Texture(_mix(base, _checks(16), base * 0.85, grain, 0.08), 0.5)
     if kind == "sign":
-        blocks = cv2.resize((grain[::32, ::16] > 0.3).astype(np.float32), (SIDE, SIDE),
-                            interpolation=cv2.INTER_NEAREST)
+        blocks = cv2.resize(
+            (grain[::21, ::11] > 0.3).astype(np.float32),
+            (SIDE, SIDE),
+            interpolation=cv2.INTER_NEAREST,
+        )
         return Texture(_mix(base, blocks, _tint(rng, 0.1, 0.95, 0.8), grain, 0.03), 1.2)
-    return Texture(_mix(base, np.zeros((SIDE, SIDE)), base, grain, 0.04), 1.5)
+    return Texture(_mix(base, np.zeros((SIDE, SIDE), np.float32), base, grain, 0.04), 1.5)

@@ -129,14 +129,12 @@ def evaluate(graph: Path, folder: Path, confidence: float = 0.001) -> dict[str, 
     from pycocotools.cocoeval import COCOeval
 
     session = OnnxSession(graph)
-    height, width = session.inputs[0].shape[2:]
-    assert height is not None and width is not None
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(folder / "annotations.json"))
         results = []
         for image_id, image in truth.imgs.items():
             bgr = cv2.imread(str(folder / "images" / Path(image["file_name"]).name))
-            found = _detect(session, bgr[..., ::-1], height, width, confidence)
+            found = _detect(session, bgr[..., ::-1], confidence)
             for (x1, y1, x2, y2), score in zip(found.xyxy, found.score, strict=True):
                 box = [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
                 results.append(
@@ -163,11 +161,9 @@ def evaluate(graph: Path, folder: Path, confidence: float = 0.001) -> dict[str, 
     }
 
 
-def _detect(
-    session: OnnxSession, rgb: Any, height: int, width: int, confidence: float
-) -> yolo.Detections:
+def _detect(session: OnnxSession, rgb: Any, confidence: float) -> yolo.Detections:
     """Persons of one (H, W, 3) uint8 RGB image."""
-    tensor, letterbox = yolo.preprocess(rgb, height, width)
+    tensor, letterbox = yolo.preprocess(rgb, HEIGHT, WIDTH)
     output = session.run({"images": tensor[None]})["output0"]
     return yolo.postprocess(output, [letterbox], confidence=confidence)[0]
 

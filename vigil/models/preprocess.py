@@ -18,6 +18,8 @@ Norm = Literal["image", "box", "body"]
 STREAMS = ("j", "b", "k", "jm", "bm", "km")
 _FAR = 1e6  # pixels; larger than any frame, stands for "no joint here" in minima and maxima
 
+_LEAST_SCALE = 0.01  # of the frame's longer side; smaller people would be noise made large
+
 
 def parse_streams(stream: str) -> tuple[str, ...]:
     """Split a stream parameter such as `j`, `bm` or `j+jm` into its parts.
@@ -111,7 +113,8 @@ class SkeletonInput(nn.Module):
             extent = (high - low).amax(dim=-1, keepdim=True) * seen
             scale = extent.sum(dim=(1, 2), keepdim=True)
             scale = scale / seen.sum(dim=(1, 2), keepdim=True).clamp(min=1.0)
-        return (xy - center) / scale.clamp(min=1.0)
+        least = image_size.amax(dim=1).reshape(-1, 1, 1, 1, 1) * _LEAST_SCALE
+        return (xy - center) / torch.maximum(scale, least).clamp(min=1.0)
 
     def _stream(self, part: str, xy: Tensor, score: Tensor, present: Tensor) -> Tensor:
         """Return x, y and score (B, M, T, V, 3) of one stream; incomplete vectors are 0."""

@@ -27,10 +27,14 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
         """Build the recognizer.
 
         Args:
-            layout, stream, norm, min_score: see `SkeletonInput`.
+            layout: see `SkeletonInput`, as the next three.
+            stream: part of the skeleton's motion to look at.
+            norm: unit of the coordinates.
+            min_score: joints scored at or below it are missing.
             modules: configs of mmaction2's `BaseRecognizer`: `backbone`, `cls_head`.
         """
-        super().__init__(**modules)
+        stack = {"type": "mmaction.ActionDataPreprocessor"}
+        super().__init__(**{"data_preprocessor": stack, **modules})
         self.prepare = SkeletonInput(layout, stream, norm, min_score)
 
     def extract_feat(
@@ -57,6 +61,10 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
         features, _unused = self.extract_feat(inputs, data_samples)
         predicted: list[Any] = self.cls_head.predict(features, data_samples)
         return predicted
+
+    def inference_graph(self) -> InferenceGraph:
+        """Return what is exported and served of this recognizer; layers are shared."""
+        return InferenceGraph(self)
 
 
 class InferenceGraph(nn.Module):

@@ -44,9 +44,7 @@ class ModelSpec:
     ) -> ModelSpec:
         """Gather the spec of `name` from the parameters."""
         params = models.section(sections, name).model_dump(mode="json")
-        return cls(
-            name, classes, params, dataset.clip_len, dataset.max_persons, dataset.sampling
-        )
+        return cls(name, classes, params, dataset.clip_len, dataset.max_persons, dataset.sampling)
 
 
 def save(folder: Path, state: dict[str, Any], spec: ModelSpec) -> None:

@@ -75,26 +75,34 @@ class DvcliveHook(Hook):  # type: ignore[misc]
         if runner.epoch:
             _LOG.info("resumed after epoch %d", runner.epoch)
 
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Log the epoch's mean losses, and what the last validation measured."""
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Log the epoch that ended before this one, its validation included."""
+        if runner.epoch > self.first:
+            self._log(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Log the last epoch and close the log."""
+        if runner.epoch > self.first:
+            self._log(runner)
+        self.live.end()
+
+    def _log(self, runner: Runner) -> None:
+        """Log the mean losses of the epoch just ended and the newest validation metrics."""
         steps = len(runner.train_dataloader)
-        values = {
-            name: float(buffer.mean(1 if name.startswith("val/") else steps))
-            for name, buffer in runner.message_hub.log_scalars.items()
-            if name.startswith(("train/loss", "train/lr", "val/"))
-        }
+        values = {}
+        for name, buffer in runner.message_hub.log_scalars.items():
+            if name.startswith(("train/loss", "train/lr")):
+                values[name] = float(buffer.mean(steps))
+            elif name.startswith("val/val/"):
+                values[name.removeprefix("val/")] = float(buffer.current())
         for name, value in values.items():
             self.live.log_metric(name, value)
         self.live.next_step()
-        done, every = runner.epoch + 1, runner.max_epochs
+        done, every = runner.epoch, runner.max_epochs
         spent_s = time.monotonic() - self.started_s
         left_s = spent_s / (done - self.first) * (every - done)
-        shown = ", ".join(f"{k} {v:.4g}" for k, v in values.items() if k != "train/lr")
+        shown = ", ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "train/lr")
         _LOG.info("epoch %d/%d: %s, %.0f s left", done, every, shown, left_s)
-
-    def after_train(self, runner: Runner) -> None:
-        """Close the log."""
-        self.live.end()
 
 
 def configs(run: Path, params: TrainSection) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ def load_detector(config: Config, paths: Paths) -> PersonDetector:
     Raises:
         ModelError: the file is missing or does not fit the parameters.
     """
-    session = OnnxSession(paths.onnx("yolo11"))
+    session = OnnxSession(paths.onnx(config.mask.detector.name))
     return PersonDetector(session, config.mask.detector, config.mask.max_persons)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 
 from vigil.config import Config, MaskSection
 from vigil.errors import InputError
-from vigil.items import Item
+from vigil.items import Item, file_hash
 from vigil.paths import Paths
 from vigil.perception.detector import PersonDetector, load_detector
 from vigil.perception.person_mask import PersonMask
-from vigil.perception.segmenter import Segmenter, load_segmenter
+from vigil.perception.segmenter import Segmenter, load_segmenter, weights_file
 from vigil.perception.tracker import PersonTracker, TrackedPersons
 from vigil.schema import Masks, Timeline, Tracks
 from vigil.video import Frame, VideoWriter, decode
@@ -41,6 +42,22 @@ def mask_item(config: Config, paths: Paths, item: Item, out: Path) -> None:
     """
     detector, segmenter = _networks(config, paths)
     mask_video(item.inputs[0], item.id, out, detector, segmenter, config.mask)
+
+
+def mask_key(config: Config, paths: Paths) -> dict[str, Any]:
+    """Return what besides the video decides over the result; see `vigil.items.Work.key`.
+
+    Raises:
+        ModelError: a network's file is missing, or the detector does not fit the parameters.
+    """
+    load_detector(config, paths)
+    segmenter = weights_file(config, paths)
+    return {
+        "version": VERSION,
+        "mask": config.mask.model_dump(mode="json"),
+        "detector": file_hash(paths.onnx(config.mask.detector.name)),
+        "segmenter": None if segmenter is None else file_hash(segmenter),
+    }
 
 
 @lru_cache(maxsize=1)

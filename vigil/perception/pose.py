@@ -120,7 +120,7 @@ def load_pose(config: Config, paths: Paths) -> PoseEstimator:
     Raises:
         ModelError: the file is missing or does not fit the parameters.
     """
-    return PoseEstimator(OnnxSession(paths.onnx("rtmo")), config.skeletons)
+    return PoseEstimator(OnnxSession(paths.onnx(config.skeletons.pose)), config.skeletons)
 
 
 def _check_outputs(session: Session, pose: Literal["rtmo", "yolo-pose"]) -> None:

@@ -23,9 +23,7 @@ from vigil.perception.poses import Poses
 PAD_VALUE: Final = 114
 
 
-def preprocess(
-    rgb: NDArray[np.uint8], size: tuple[int, int]
-) -> tuple[NDArray[np.float32], float]:
+def preprocess(rgb: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.float32], float]:
     """Letter-box an image for the network.
 
     Args:

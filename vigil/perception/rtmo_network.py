@@ -64,11 +64,16 @@ def build_rtmo(variant: str) -> torch.nn.Module:
     compat.apply()
     import mmpose.models
     from mmengine.config import Config
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
     init_default_scope("mmpose")
-    folder = Path(mmpose.__file__).parent / ".mim/configs/body_2d_keypoint/rtmo/body7"
-    config = Config.fromfile(folder / f"{VARIANTS[variant].config}.py").model
+    MMLogger.get_current_instance().setLevel("ERROR")  # else a line per initialized tensor
+    folder = Path(mmpose.__file__).parent / ".mim/configs"
+    stem = VARIANTS[variant].config
+    config = Config.fromfile(folder / f"body_2d_keypoint/rtmo/body7/{stem}.py").model
+    joints = str(folder / "_base_/datasets/coco.py")  # named relative to mmpose's sources there
+    config.head.loss_oks.metainfo = config.head.assigner.oks_calculator.metainfo = joints
     config.backbone.init_cfg = None  # else it downloads YOLOX
     config.data_preprocessor.batch_augments = None
     if variant == "demo":
@@ -82,6 +87,8 @@ def build_rtmo(variant: str) -> torch.nn.Module:
 def _narrow(config: Any) -> None:
     """Shrink RTMO-t's model configuration in place to the demo's sizes."""
     widen, hidden, pose, feature = 0.25, 128, 128, 64
+    fused = {"type": "SiLU", "inplace": True}  # Swish, in one operation instead of two
+    config.backbone.act_cfg = config.head.head_module_cfg.act_cfg = fused
     config.backbone.widen_factor = widen
     config.neck.update(
         in_channels=[int(channels * widen) for channels in (256, 512, 1024)],
@@ -160,7 +167,7 @@ def export_rtmo(
     if width % 32 or height % 32 or min(width, height) < 32:
         raise ModelError(f"rtmo: input_size: expected multiples of 32, got {width} x {height}")
     top_k = min(VARIANTS[variant].top_k, width * height // 256 + width * height // 1024)
-    graph = _to_onnx(_exportable(model, (width, height), top_k), (width, height))
+    graph = _to_onnx(exportable(model, (width, height), top_k), (width, height))
     metadata = {"model": "rtmo", "variant": variant, "input": "bgr 0-255", "keypoints": "coco17"}
     import onnx
 
@@ -187,7 +194,7 @@ def _to_onnx(module: torch.nn.Module, size: tuple[int, int]) -> Any:
         torch.onnx.export(
             module,
             (torch.zeros(2, 3, size[1], size[0]),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # documented to take a stream
             input_names=["input"],
             output_names=names,
             dynamic_axes={name: {0: "batch"} for name in ["input", *names]},
@@ -199,10 +206,15 @@ def _to_onnx(module: torch.nn.Module, size: tuple[int, int]) -> Any:
     return graph
 
 
-def _exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Module:
-    """Wrap an RTMO, switched to its deployed form in place, as the graph of `vigil.perception.rtmo`.
+def exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Module:
+    """Wrap an RTMO as the graph described in `vigil.perception.rtmo`.
 
     The K best cells are taken before the coordinate classifier, which is most of the head's cost.
+
+    Args:
+        model: a network of `build_rtmo`; switched to its deployed form in place.
+        size: width and height in pixels of the input.
+        top_k: candidates per image.
     """
     import torch
 
@@ -216,8 +228,10 @@ def _exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Modul
         def __init__(self) -> None:
             super().__init__()
             self.model = model
-            self.register_buffer("cells", head.flatten_priors)  # (cells, 2) xy
-            self.register_buffer("strides", head.flatten_stride)  # (cells,)
+            self.cells: torch.Tensor  # (cells, 2) xy
+            self.strides: torch.Tensor  # (cells,)
+            self.register_buffer("cells", head.flatten_priors)
+            self.register_buffer("strides", head.flatten_stride)
 
         def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
             logits, box_codes, _, visibility, vectors = head(self.model.extract_feat(image))
@@ -235,6 +249,7 @@ def _exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Modul
             extent = codes[..., 2:].exp() * strides
             padded = torch.cat([center, extent * head.bbox_padding], dim=-1)
             xy = head.dcc.forward_test(pick(flat(vectors)), padded, cells)
+            xy = xy.reshape(-1, top_k, head.num_keypoints, 2)  # outside export, batch 1 is lost
             seen = pick(flat(visibility)).sigmoid().unsqueeze(-1)
             limit = center.new_tensor(size)
             corners = [center - extent / 2, center + extent / 2]

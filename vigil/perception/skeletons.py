@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vigil.config import Config, SkeletonsSection
 from vigil.errors import InputError
-from vigil.items import Item
+from vigil.items import Item, file_hash
 from vigil.paths import Paths
 from vigil.perception.pose import PoseEstimator, load_pose
-from vigil.perception.poses import Poses
 from vigil.schema import JOINTS, Skeletons, Tracks
 from vigil.video import Frame, decode
 
@@ -38,6 +38,20 @@ def skeletons_item(config: Config, paths: Paths, item: Item, out: Path) -> None:
     video, tracks = item.inputs
     found = follow_poses(video, Tracks.read(tracks), _estimator(config, paths), config.skeletons)
     found.write(out / "skeletons.parquet")
+
+
+def skeletons_key(config: Config, paths: Paths) -> dict[str, Any]:
+    """Return what besides video and tracks decides over the result; see `vigil.items.Work.key`.
+
+    Raises:
+        ModelError: the pose network's file is missing or does not fit the parameters.
+    """
+    load_pose(config, paths)
+    return {
+        "version": VERSION,
+        "skeletons": config.skeletons.model_dump(mode="json"),
+        "pose": file_hash(paths.onnx(config.skeletons.pose)),
+    }
 
 
 @lru_cache(maxsize=1)

@@ -58,7 +58,7 @@ class PersonTracker:
                 new_track_thresh=config.new_track_threshold,
                 track_buffer=sys.maxsize,  # forgetting is `_forget`'s
                 match_thresh=config.match_threshold,
-                fuse_score=True,
+                fuse_score=False,  # fused, a person scored 0.25 needs an IoU of 0.8 to go on
             )
         )
 

@@ -99,7 +99,8 @@ def preprocess(
 
     Args:
         rgb: (H, W, 3) uint8 in [0, 255].
-        input_height, input_width: the network's input, pixels.
+        input_height: of the network's input, pixels.
+        input_width: likewise.
 
     Returns:
         (3, input_height, input_width) float32 RGB in [0, 1], and where the image lies in it.

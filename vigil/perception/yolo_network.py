@@ -30,6 +30,7 @@ def configure() -> None:
     """
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ.setdefault("YOLO_VERBOSE", "false")
     if "YOLO_CONFIG_DIR" not in os.environ:
         private = Path(tempfile.gettempdir()) / f"vigil-ultralytics-{os.getuid()}"
         private.mkdir(mode=0o700, exist_ok=True)
@@ -56,16 +57,16 @@ def build(variant: str = "yolo11n", names: tuple[str, ...] = ("person",)) -> tor
     Raises:
         ModelError: no such variant.
     """
-    size, task = variant.removesuffix("-seg"), variant[-4:]
-    if size not in {f"yolo11{letter}" for letter in "nsmlx"}:
+    if variant.removesuffix("-seg") not in {f"yolo11{letter}" for letter in "nsmlx"}:
         raise ModelError(f"yolo: variant: expected yolo11{{n,s,m,l,x}}[-seg], got {variant!r}")
     configure()
     from ultralytics.nn import tasks
 
-    kind = tasks.SegmentationModel if task == "-seg" else tasks.DetectionModel
-    model: torch.nn.Module = kind(f"{variant}.yaml", nc=len(names), verbose=False)
-    model.names = dict(enumerate(names))  # type: ignore[assignment]
-    return model.eval()
+    kind = tasks.SegmentationModel if variant.endswith("-seg") else tasks.DetectionModel
+    model: Any = kind(f"{variant}.yaml", nc=len(names), verbose=False)
+    model.names = dict(enumerate(names))
+    network: torch.nn.Module = model.eval()
+    return network
 
 
 def load(path: Path, variant: str = "yolo11n") -> torch.nn.Module:
@@ -86,10 +87,11 @@ def load(path: Path, variant: str = "yolo11n") -> torch.nn.Module:
         raise ModelError(f"yolo: {path}: expected a weights file, got none")
     if path.suffix == ".safetensors":
         from safetensors import safe_open
+        from safetensors.torch import load_file
 
         with safe_open(path, framework="pt") as archive:
             metadata = archive.metadata() or {}
-            state = {key: archive.get_tensor(key) for key in archive.keys()}
+        state = load_file(path)
         names = tuple(metadata.get("names", "person").split(","))
     else:
         state, names = official_state(path)
@@ -115,9 +117,8 @@ def save(model: torch.nn.Module, path: Path) -> None:
         key: value.half() if value.is_floating_point() else value
         for key, value in model.state_dict().items()
     }
-    names: dict[int, str] = model.names  # type: ignore[assignment]
     partial = path.with_suffix(".partial")
-    save_file(state, partial, {"names": ",".join(names[i] for i in sorted(names))})
+    save_file(state, partial, {"names": ",".join(_names(model))})
     partial.chmod(0o644)
     partial.replace(path)
 
@@ -131,7 +132,8 @@ def export(model: torch.nn.Module, path: Path, height: int, width: int) -> None:
     Args:
         model: a YOLO11 of `build` or `load`; left as it was.
         path: the file, written under a temporary name and renamed.
-        height, width: input size in pixels, multiples of 32.
+        height: of the input in pixels, a multiple of 32.
+        width: likewise.
 
     Raises:
         ModelError: a size that is no multiple of 32.
@@ -143,7 +145,8 @@ def export(model: torch.nn.Module, path: Path, height: int, width: int) -> None:
     import onnx
     import torch
 
-    network: Any = copy.deepcopy(model).eval().fuse(verbose=False)
+    network: Any = copy.deepcopy(model).eval()
+    network = network.fuse(verbose=False)
     head = network.model[-1]
     head.export, head.format, head.dynamic = True, "onnx", False
     example = torch.zeros(2, 3, height, width)
@@ -163,8 +166,7 @@ def export(model: torch.nn.Module, path: Path, height: int, width: int) -> None:
     )
     graph = onnx.load(partial)
     graph.ir_version = IR_VERSION
-    classes = ",".join(model.names[i] for i in sorted(model.names))  # type: ignore[index,arg-type]
-    onnx.helper.set_model_props(graph, {"names": classes, "licence": "AGPL-3.0"})
+    onnx.helper.set_model_props(graph, {"names": ",".join(_names(model)), "licence": "AGPL-3.0"})
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, partial)
     partial.replace(path)
@@ -200,4 +202,9 @@ def official_state(path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]
     with torch.serialization.safe_globals(allowed):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     network = checkpoint.get("ema") or checkpoint["model"]
-    return network.state_dict(), tuple(network.names[i] for i in sorted(network.names))
+    return network.state_dict(), _names(network)
+
+
+def _names(model: Any) -> tuple[str, ...]:
+    """The classes of ultralytics' model, in the order of their indices."""
+    return tuple(model.names[i] for i in sorted(model.names))

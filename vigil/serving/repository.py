@@ -202,9 +202,8 @@ def _check_tensors(
         if spec is None:
             raise ModelError(f"{version}: {tensor.name}: expected one of {sorted(known)}")
         wanted = _TRITON_TYPES[str(spec.dtype)]
-        given = type(tensor).DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number[
-            tensor.data_type
-        ].name
+        types = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type
+        given = types.values_by_number[tensor.data_type].name
         if wanted != given:
             raise ModelError(f"{version}: {tensor.name}: expected {wanted}, got {given}")
         if batched and (not spec.shape or spec.shape[0] is not None):

@@ -8,6 +8,7 @@ An exposed service runs the same model repository in a current NVIDIA container 
 from __future__ import annotations
 
 import ctypes.util
+import http.client
 import importlib.util
 import ipaddress
 import json
@@ -21,10 +22,9 @@ import sys
 import sysconfig
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
@@ -35,6 +35,7 @@ BACKEND = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
 _PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
 _ATTEMPTS = 3
 _LOG_LINES = 25
+_ERROR = re.compile(r"E\d{4} (?!.*CudaDriverHelper)|error")  # that one only means: no GPU
 _PROVIDER = re.compile(r"vigil: (\S+): provider (\w+)")
 
 
@@ -65,7 +66,9 @@ class EmbeddedTriton:
             models: names to load, under explicit model control (models can then be loaded and
                 unloaded by request); None loads everything in the folder and keeps it fixed.
             host: a loopback address.
-            http_port, grpc_port, metrics_port: 0 takes a free one.
+            http_port: port of the HTTP endpoint; 0 takes a free one.
+            grpc_port: port of the gRPC endpoint, likewise.
+            metrics_port: port of the Prometheus metrics, likewise.
             startup_timeout_s: longest wait until every model is ready, in seconds.
 
         Raises:
@@ -123,6 +126,12 @@ class EmbeddedTriton:
             return ""
         return (self._folder / "server.log").read_text(errors="replace")
 
+    def log_tail(self) -> str:
+        """Return the log's last lines, only those that speak of errors when there are any."""
+        lines = self.log().splitlines()
+        errors = [line for line in lines if _ERROR.match(line)]
+        return "\n".join((errors or lines)[-_LOG_LINES:])
+
     def start(self) -> None:
         """Start the server and wait until every model is ready.
 
@@ -135,9 +144,9 @@ class EmbeddedTriton:
             raise ServerError("serve: expected a stopped server, got one that runs already")
         _check_system()
         for attempt in range(1, _ATTEMPTS + 1):
-            self._launch()
+            process = self._launch()
             try:
-                self._wait_ready()
+                self._wait_ready(process)
                 return
             except ServerError:
                 raced = "Address already in use" in self.log() and 0 in self._wanted_ports
@@ -176,7 +185,8 @@ class EmbeddedTriton:
         """Stop the server."""
         self.stop()
 
-    def _launch(self) -> None:
+    def _launch(self) -> subprocess.Popen[bytes]:
+        """Choose ports, make a folder for links and log, and start supervisor and server."""
         self._ports = _choose_ports(self.host, self._wanted_ports)
         self._id = f"vigil-{uuid.uuid4().hex[:12]}"
         self._folder = Path(tempfile.mkdtemp(prefix=f"{self._id}-"))
@@ -192,6 +202,7 @@ class EmbeddedTriton:
                 env=_environment(),
                 start_new_session=True,
             )
+        return self._process
 
     def _command(self) -> list[str]:
         """Return the command line of tritonserver."""
@@ -216,36 +227,30 @@ class EmbeddedTriton:
             command += [f"--load-model={name}" for name in self.models]
         return command
 
-    def _wait_ready(self) -> None:
+    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Poll until the server with our id says ready; raise ServerError with its log if not."""
-        assert self._process is not None
         deadline = time.monotonic() + self.startup_timeout_s
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise ServerError(f"serve: tritonserver ended during start-up\n{self._tail()}")
+            if process.poll() is not None:
+                raise ServerError(f"serve: tritonserver ended during start-up\n{self.log_tail()}")
             if self._answers():
                 return
             time.sleep(0.05)
         raise ServerError(
-            f"serve: expected a ready server within {self.startup_timeout_s:g} s\n{self._tail()}"
+            f"serve: expected a ready server within {self.startup_timeout_s:g} s\n{self.log_tail()}"
         )
 
     def _answers(self) -> bool:
-        base = f"http://{self.http_url}/v2"
+        """Tell whether a server answers as ready, and whether it is ours and not another's."""
         try:
-            with urllib.request.urlopen(base, timeout=1) as answer:
-                if json.load(answer)["name"] != self._id:
+            with closing(http.client.HTTPConnection(self.http_url, timeout=1)) as connection:
+                connection.request("GET", "/v2")
+                if json.load(connection.getresponse()).get("name") != self._id:
                     return False
-            with urllib.request.urlopen(f"{base}/health/ready", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (OSError, ValueError, KeyError):
+                connection.request("GET", "/v2/health/ready")
+                return connection.getresponse().status == 200
+        except (OSError, ValueError, http.client.HTTPException):
             return False
-
-    def _tail(self) -> str:
-        """Return the log's last lines, those that speak of errors when there are any."""
-        lines = self.log().splitlines()
-        errors = [line for line in lines if re.match(r"E\d{4} |error", line)]
-        return "\n".join((errors or lines)[-_LOG_LINES:])
 
 
 def tritonserver_folder() -> Path:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import glob
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 POLL_S = 0.05
 GRACE_S = 8.0  # longest wait for requests in flight when the server is told to end
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (the kernel's own name for it)
 DRAINED = b"All models are stopped"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -45,15 +46,15 @@ def main(arguments: list[str]) -> int:
     )
     while server.poll() is None and not stopping and os.getppid() == int(parent):
         time.sleep(POLL_S)
-    end(server, os.path.join(folder, "server.log"))
-    for region in glob.glob(f"/dev/shm/{glob.escape(prefix)}*"):
-        os.unlink(region)
+    end(server, Path(folder, "server.log"))
+    for region in SHARED_MEMORY.glob(f"{prefix}*"):
+        region.unlink()
     if os.getppid() != int(parent):
         shutil.rmtree(folder, ignore_errors=True)
     return server.returncode
 
 
-def end(server: subprocess.Popen[bytes], log: str) -> None:
+def end(server: subprocess.Popen[bytes], log: Path) -> None:
     """Let the server finish the requests in flight, then kill it and what is left of its group.
 
     Unloading, which follows, takes it about a second per model instance and saves nothing.
@@ -71,9 +72,9 @@ def end(server: subprocess.Popen[bytes], log: str) -> None:
             os.wait()
 
 
-def drained(log: str) -> bool:
+def drained(log: Path) -> bool:
     """Tell whether the server has written that no request is in flight any more."""
-    with open(log, "rb") as lines:
+    with log.open("rb") as lines:
         return any(DRAINED in line for line in lines)
 
 

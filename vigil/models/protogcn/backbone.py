@@ -91,9 +91,7 @@ class ProtoGCNBackbone(BaseModule):  # type: ignore[misc]
             for index in range(count):
                 first = not self.blocks
                 stride = 2 if stage and index == 0 else 1
-                self.blocks.append(
-                    Block(channels, width, num_joints, stride, not first, subsets)
-                )
+                self.blocks.append(Block(channels, width, num_joints, stride, not first, subsets))
                 channels = width
         self.out_channels = channels
 

@@ -16,7 +16,7 @@ implicit sequence state, decoupled answers, shape tensors, optional inputs.
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ class TritonPythonModel:
         self._batched = int(config.get("max_batch_size", 0)) > 0
         refuse_unsupported(config)
         filename = config.get("default_model_filename") or "model.onnx"
-        path = os.path.join(args["model_repository"], args["model_version"], filename)
+        path = str(Path(args["model_repository"], args["model_version"], filename))
         providers = choose_providers(config, args)
         try:
             self._session = onnxruntime.InferenceSession(
@@ -158,7 +158,7 @@ class TritonPythonModel:
 
 
 def respond(answer: Any, names: Any) -> Any:
-    """Build one response from arrays by output name, or from the exception that took their place."""
+    """Build one response from arrays by output name, or from the exception in their place."""
     if isinstance(answer, Exception):
         return failure(first_line(answer), pb_utils.TritonError.INVALID_ARG)
     return pb_utils.InferenceResponse([pb_utils.Tensor(name, answer[name]) for name in names])
@@ -224,7 +224,8 @@ def choose_providers(config: dict[str, Any], args: dict[str, str]) -> list[Any]:
         given = accelerator.get("parameters", {})
         options = dict(device)
         if accelerator["name"] == "tensorrt":
-            options.update({_TENSORRT_OPTIONS[k]: v for k, v in given.items() if k in _TENSORRT_OPTIONS})
+            for key in given.keys() & _TENSORRT_OPTIONS.keys():
+                options[_TENSORRT_OPTIONS[key]] = given[key]
             options["trt_fp16_enable"] = str(given.get("precision_mode") == "FP16")
         chosen.append((_ACCELERATORS.get(accelerator["name"], accelerator["name"]), options))
     if on_gpu:
@@ -262,7 +263,7 @@ def check_tensors(kind: str, config: dict[str, Any], nodes: list[Any], batched: 
             raise pb_utils.TritonModelException(message)
         want, node = _ONNX_TYPES.get(tensor["data_type"]), known[name]
         if want != node.type:
-            message = f"{kind} {name}: configured as {tensor['data_type']}, the model has {node.type}"
+            message = f"{kind} {name}: configured {tensor['data_type']}, the model has {node.type}"
             raise pb_utils.TritonModelException(message)
         dims = [int(size) for size in tensor["dims"]]
         dims = [-1, *dims] if batched else dims
@@ -272,5 +273,5 @@ def check_tensors(kind: str, config: dict[str, Any], nodes: list[Any], batched: 
             for i, (a, b) in enumerate(zip(dims, sizes, strict=True))
         )
         if not fits:
-            message = f"{kind} {name}: configured as {dims} (batch axis included), the model has {sizes}"
+            message = f"{kind} {name}: configured {dims} with batch axis, the model has {sizes}"
             raise pb_utils.TritonModelException(message)

@@ -1,0 +1,35 @@
+"""Publish one recognizer as ONNX in Triton's model repository, proved equal to torch."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from vigil.command import run
+from vigil.config import Config
+from vigil.dataset import read_annotations, select, tensors
+from vigil.export import export
+from vigil.models import names
+from vigil.paths import Paths
+from vigil.schema import write_json
+
+
+def main(config: Config, paths: Paths, arguments: Namespace) -> None:
+    """Write `triton_repo/<model>` and the parity report."""
+    name = arguments.model
+    splits, rows = read_annotations(paths.dataset / "annotations.pkl")
+    keypoints, sizes, _ = tensors(select(splits, rows, "test"), config.dataset)
+    parity = export(paths.model(name), paths.triton_repo, keypoints, sizes, config.export)
+    write_json(paths.reports / f"{name}_export.json", parity)
+    worst = max(parity["max_difference"].values())
+    print(
+        f"export: {name}: {parity['bytes'] / 1e6:.2f} MB, opset {parity['opset']}, largest "
+        f"difference to torch {worst:.1e} over {parity['n_clips']} clips"
+    )
+
+
+if __name__ == "__main__":
+    run(
+        main,
+        __doc__,
+        ("--model", {"default": "protogcn", "choices": names(), "help": "recognizer"}),
+    )

@@ -1,0 +1,35 @@
+"""Train one recognizer, and once more per cross-validation fold; a killed run continues."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from argparse import Namespace
+
+from vigil.command import run
+from vigil.config import Config
+from vigil.models import names
+from vigil.paths import Paths
+from vigil.training import train
+
+
+def main(config: Config, paths: Paths, arguments: Namespace) -> None:
+    """Write weights to `models/<model>` and the log of losses and metrics beside them."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("vigil.training").setLevel(logging.INFO)
+    name, folder = arguments.model, paths.model(arguments.model)
+    annotations, work = paths.dataset / "annotations.pkl", paths.cache.parent / "train"
+    log = train(name, config, annotations, folder, work)
+    shutil.copytree(log / "live", folder / "training", dirs_exist_ok=True)
+    for fold in range(config.dataset.folds):
+        print(f"train: {name}: fold {fold + 1} of {config.dataset.folds}", flush=True)
+        train(name, config, annotations, folder / f"fold_{fold}", work, fold)
+    print(f"train: {name}: weights in {folder}")
+
+
+if __name__ == "__main__":
+    run(
+        main,
+        __doc__,
+        ("--model", {"default": "protogcn", "choices": names(), "help": "recognizer"}),
+    )

@@ -1,0 +1,75 @@
+"""Demo footage: the plan, the videos and their ground truth."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from vigil.demo.casting import leaf_label
+from vigil.demo.footage import make_footage, make_video, plan_footage
+
+
+def test_the_plan_is_even_over_classes_scenes_and_cameras() -> None:
+    shots = plan_footage(40, 0)
+    classes = Counter(leaf_label(s.behavior) for s in shots)
+    assert len({s.video_id for s in shots}) == 40
+    assert max(classes.values()) - min(classes.values()) <= 3
+    assert len({s.scene for s in shots}) >= 10
+    assert {s.camera for s in shots} == {0, 1}
+    assert max(Counter(s.scene for s in shots).values()) <= 5
+
+
+def test_scenes_do_not_give_the_class_away() -> None:
+    """With more footage every scene shows every class."""
+    seen = {(s.scene, leaf_label(s.behavior)) for s in plan_footage(120, 0)}
+    assert len(seen) == 3 * len({scene for scene, _ in seen})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_footage(tmp_path_factory.mktemp("footage"), 1, seed=3, workers=1).parent
+
+
+def test_video_and_ground_truth_agree(folder: Path) -> None:
+    (row,) = json.loads((folder / "manifest.json").read_text())["videos"]
+    video = folder / "videos" / f"{row['video_id']}.mp4"
+    truth = json.loads(
+        gzip.decompress((folder / "ground_truth" / f"{row['video_id']}.json.gz").read_bytes())
+    )
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert stream.average_rate == 12
+        assert sum(1 for _ in container.decode(stream)) == truth["n_frames"]
+    assert 8 * 12 <= truth["n_frames"] <= 12 * 12
+    assert truth["label"] == row["label"]
+
+
+def test_ground_truth_columns_are_parallel(folder: Path) -> None:
+    (path,) = (folder / "ground_truth").iterdir()
+    truth = json.loads(gzip.decompress(path.read_bytes()))
+    columns = truth["persons"]
+    assert len({len(v) for v in columns.values()}) == 1
+    size = [truth["height"], truth["width"]]
+    for rle, box in zip(columns["rle"][:40], columns["xyxy"], strict=False):
+        x, y, w, h = coco_mask.toBbox({"size": size, "counts": rle})
+        assert np.allclose([x, y, x + w, y + h], box)
+
+
+def test_a_video_is_the_same_every_time(folder: Path, tmp_path: Path) -> None:
+    for name in ("videos", "ground_truth"):
+        (tmp_path / name).mkdir()
+    (shot,) = plan_footage(1, 3)
+    make_video(shot, tmp_path)
+    name = f"ground_truth/{shot.video_id}.json.gz"
+    assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    video = f"videos/{shot.video_id}.mp4"
+    assert (tmp_path / video).read_bytes() == (folder / video).read_bytes()

@@ -1,0 +1,67 @@
+"""Training images: COCO files, disjoint splits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vigil.demo.annotations import MIN_FRACTION
+from vigil.demo.images import SPLITS, make_images, scene_seeds
+
+
+def test_splits_never_share_a_scene_seed() -> None:
+    seen: set[int] = set()
+    for split in SPLITS:
+        for seed in (0, 1, 99):
+            seeds = set(scene_seeds(split, seed, 5000))
+            assert len(seeds) == 5000
+            assert not seeds & seen
+            seen |= seeds
+
+
+@pytest.mark.parametrize(
+    ("split", "seed", "n"), [("dev", 1, 5), ("train", 100, 5), ("val", 1, 10**7)]
+)
+def test_seeds_outside_the_ranges_are_refused(split: str, seed: int, n: int) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        scene_seeds(split, seed, n)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_images(tmp_path_factory.mktemp("images"), 10, 7, "val", workers=1)
+
+
+def test_the_file_is_coco_with_keypoints_and_masks(made: Path) -> None:
+    from pycocotools import mask as coco_mask
+    from pycocotools.coco import COCO
+
+    coco = COCO(str(made))
+    assert len(coco.imgs) == 10
+    assert coco.cats[1]["keypoints"][0] == "nose"
+    assert len(coco.anns) >= 10
+    for ann in coco.anns.values():
+        mask = coco.annToMask(ann)
+        x, y, w, h = ann["bbox"]
+        assert mask.sum() == ann["area"]
+        assert np.allclose(coco_mask.toBbox(ann["segmentation"]), [x, y, w, h])
+        triples = np.array(ann["keypoints"]).reshape(17, 3)
+        assert ann["num_keypoints"] == (triples[:, 2] > 0).sum()
+        assert ann["visible_fraction"] >= MIN_FRACTION or ann["iscrowd"] == 1
+
+
+def test_each_image_has_the_declared_size(made: Path) -> None:
+    for record in json.loads(made.read_text())["images"]:
+        image = cv2.imread(str(made.parent / "images" / record["file_name"]))
+        assert image.shape == (record["height"], record["width"], 3)
+
+
+def test_workers_give_the_same_images_as_one_process(made: Path, tmp_path: Path) -> None:
+    again = make_images(tmp_path, 10, 7, "val", workers=2)
+    assert again.read_text() == made.read_text()
+    for path in (made.parent / "images").iterdir():
+        assert path.read_bytes() == (tmp_path / "images" / path.name).read_bytes()

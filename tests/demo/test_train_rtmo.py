@@ -1,0 +1,189 @@
+"""Training of the demo RTMO: its data, its figures, and one very short run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vigil.demo import pose_data, pose_metrics, train_rtmo
+from vigil.demo.images import make_images
+from vigil.demo.pose_data import FLIPPED, Persons
+from vigil.errors import InputError
+from vigil.perception import rtmo_network
+from vigil.perception.poses import Poses
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.cuda.amp.autocast:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:pkg_resources is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # mmengine and mmcv on Python 3.12
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few rendered images for training and validation."""
+    folder = tmp_path_factory.mktemp("data")
+    make_images(folder / "train", 6, seed=1, split="train", workers=1)
+    make_images(folder / "val", 4, seed=1, split="val", workers=1)
+    return folder
+
+
+def test_load_letterboxes_images_and_persons_alike(data: Path) -> None:
+    """Boxes and joints shrink with the image, and hidden joints count half."""
+    images = pose_data.load(data / "val", (384, 224))
+    coco = json.loads((data / "val/annotations.json").read_text())
+    clear = [a for a in coco["annotations"] if a["image_id"] == images.ids[0] and not a["iscrowd"]]
+    assert images.images.shape == (4, 224, 384, 3)
+    assert images.scales == [0.6] * 4
+    x, y, width, height = clear[0]["bbox"]
+    expected = np.array([x, y, x + width, y + height]) * 0.6
+    np.testing.assert_allclose(images.persons[0].boxes[0], expected, rtol=1e-5)
+    labels = np.array(clear[0]["keypoints"]).reshape(17, 3)[:, 2]
+    assert images.persons[0].visible[0].tolist() == [[0.0, 0.5, 1.0][int(v)] for v in labels]
+
+
+def test_load_names_what_is_missing(tmp_path: Path) -> None:
+    """A folder without annotations, and one without an image that they name."""
+    with pytest.raises(InputError, match=r"annotations\.json: expected COCO annotations"):
+        pose_data.load(tmp_path, (384, 224))
+    document = {"images": [{"id": 1, "file_name": "gone.jpg"}], "annotations": []}
+    (tmp_path / "annotations.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"gone\.jpg: expected an image"):
+        pose_data.load(tmp_path, (384, 224))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_augment_moves_joints_with_the_pixels(seed: int) -> None:
+    """A bright dot at each joint is found again at the augmented joint, left and right swapped."""
+    random = np.random.default_rng(seed)
+    joints = random.integers([60, 40], [320, 180], size=(17, 2)).astype(np.float32)
+    persons = Persons(
+        boxes=np.array([[30, 20, 350, 200]], dtype=np.float32),
+        keypoints=joints[None],
+        visible=np.ones((1, 17), dtype=np.float32),
+        areas=np.array([1000], dtype=np.float32),
+    )
+    for joint in (0, 5):
+        image = np.zeros((224, 384, 3), dtype=np.uint8)
+        x, y = joints[joint].astype(int)
+        image[y - 2 : y + 3, x - 2 : x + 3] = 255
+        made, moved = pose_data.augment(
+            image, persons, (256, 160), (1.0, 1.3), np.random.default_rng(seed)
+        )
+        if len(moved.boxes) == 0:
+            continue
+        near = np.unravel_index(np.argmax(made.sum(axis=2) * 1.0), made.shape[:2])
+        candidates = [joint, int(FLIPPED[joint])]
+        inside = [j for j in candidates if moved.visible[0, j] > 0]
+        distances = [np.abs(moved.keypoints[0, j] - near[::-1]).max() for j in inside]
+        assert not inside or min(distances) < 4
+
+
+def test_augment_drops_persons_outside_and_clips_the_rest() -> None:
+    """At a magnification of 3 most of the image is cut away; what is left lies inside."""
+    grid = np.stack(np.meshgrid(np.arange(6) * 60, np.arange(3) * 70, indexing="ij"), axis=-1)
+    corner = grid.reshape(-1, 2).astype(np.float32)
+    persons = Persons(
+        boxes=np.concatenate([corner, corner + 50], axis=1),
+        keypoints=np.repeat(corner[:, None] + 25, 17, axis=1),
+        visible=np.ones((18, 17), dtype=np.float32),
+        areas=np.full(18, 2500, dtype=np.float32),
+    )
+    image = np.zeros((224, 384, 3), dtype=np.uint8)
+    _, moved = pose_data.augment(image, persons, (384, 224), (3.0, 3.0), np.random.default_rng(0))
+    assert 0 < len(moved.boxes) < 18
+    assert (moved.boxes >= 0).all()
+    assert (moved.boxes <= [384, 224, 384, 224]).all()
+    np.testing.assert_allclose(moved.areas, 2500 * 9, rtol=1e-5)
+
+
+def _truth_as_poses(folder: Path, shift: float) -> list[tuple[int, Poses]]:
+    """The annotations themselves, every joint `shift` box sizes to the right."""
+    coco = json.loads((folder / "annotations.json").read_text())
+    found = []
+    for image in coco["images"]:
+        own = [a for a in coco["annotations"] if a["image_id"] == image["id"] and not a["iscrowd"]]
+        boxes = np.array([a["bbox"] for a in own], dtype=np.float32).reshape(-1, 4)
+        joints = np.array([a["keypoints"] for a in own], dtype=np.float32).reshape(-1, 17, 3)
+        joints[..., 0] += shift * boxes[:, 2:].max(axis=1, initial=0)[:, None]
+        boxes[:, 2:] += boxes[:, :2]
+        scores = np.ones(len(own), dtype=np.float32)
+        poses = Poses(boxes, scores, joints[..., :2], np.ones((len(own), 17), dtype=np.float32))
+        found.append((image["id"], poses))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shift", "ap", "pck"), [(0.0, 1.0, 1.0), (0.19, 0.0, 1.0), (0.21, 0.0, 0.0)]
+)
+def test_figures_are_those_of_their_definitions(
+    data: Path, shift: float, ap: float, pck: float
+) -> None:
+    """The truth scores 1; a fifth of the box away PCK falls to 0, and OKS AP long before."""
+    figures = pose_metrics.evaluate(data / "val", _truth_as_poses(data / "val", shift))
+    assert figures["oks_ap"] == pytest.approx(ap, abs=0.01)
+    assert figures["pck_found"] == pck
+    assert figures["pck_all"] == pck
+
+
+def test_missed_persons_count_in_one_of_the_two_pcks(data: Path) -> None:
+    """With no prediction at all nothing is right, and nothing divides by zero."""
+    none = [
+        (image_id, Poses(*(array[:0] for array in vars(poses).values())))
+        for image_id, poses in _truth_as_poses(data / "val", 0.0)
+    ]
+    kept = none[:2] + _truth_as_poses(data / "val", 0.0)[2:]
+    figures = pose_metrics.evaluate(data / "val", kept)
+    assert figures["pck_found"] == 1.0
+    assert 0 < figures["pck_all"] < 1
+    assert pose_metrics.evaluate(data / "val", none)["pck_all"] == 0
+
+
+def test_schedule_warms_up_falls_and_changes_the_losses(data: Path) -> None:
+    """The rate rises to its peak, falls to a fiftieth, and the second stage weighs the bins."""
+    recipe = train_rtmo.Recipe(warm_up=0.1, second_stage=0.5)
+    run = train_rtmo.start(recipe, torch.device("cpu"))
+    rates = [train_rtmo.set_schedule(run, recipe, p) for p in (0.0, 0.05, 0.1, 0.5, 1.0)]
+    assert rates[0] < rates[1] < rates[2] == pytest.approx(recipe.learning_rate)
+    assert rates[2] > rates[3] > rates[4] == pytest.approx(0.02 * recipe.learning_rate)
+    assert run.model.head.proxy_target_cc
+    train_rtmo.set_schedule(run, recipe, 0.4)
+    assert not run.model.head.proxy_target_cc
+
+
+def test_a_short_training_learns_resumes_and_ships_loadable_weights(
+    data: Path, tmp_path: Path
+) -> None:
+    """Steps change the weights, a second start continues, and the result is this variant's."""
+    recipe = replace(
+        train_rtmo.Recipe(), minutes=0.02, batch=2, checkpoint_minutes=0.0, validate_minutes=9.0
+    )
+    first = train_rtmo.train(data, tmp_path, recipe, torch.device("cpu"))
+    assert first["iterations"] >= 1
+    assert first["images"] == 4
+    again = train_rtmo.train(data, tmp_path, recipe, torch.device("cpu"))
+    assert again["iterations"] == first["iterations"]  # its minutes were already over
+    more = train_rtmo.train(data, tmp_path, replace(recipe, minutes=0.04), torch.device("cpu"))
+    assert more["iterations"] > first["iterations"]
+    model = rtmo_network.build_rtmo("demo")
+    rtmo_network.load_weights(model, tmp_path / "rtmo.safetensors")
+    assert (tmp_path / "rtmo.safetensors").stat().st_size < 6_000_000
+
+
+def test_batches_of_an_iteration_do_not_depend_on_where_the_run_began(data: Path) -> None:
+    """A resumed run sees the same rows and the same chance as one that never stopped."""
+    recipe = train_rtmo.Recipe(batch=2)
+    images = pose_data.load(data / "train", (64, 64))
+    whole, late = train_rtmo.batches(images, recipe, 0), train_rtmo.batches(images, recipe, 4)
+    seen = [next(whole) for _ in range(7)]
+    for rows, random in seen[4:]:
+        other_rows, other_random = next(late)
+        assert rows.tolist() == other_rows.tolist()
+        assert random.random() == other_random.random()
+    assert sorted(np.concatenate([rows for rows, _ in seen[:3]]).tolist()) == list(range(6))

@@ -1,0 +1,1 @@
+"""Perception: from frames to people, masks and joints."""

@@ -1,0 +1,112 @@
+"""Masks for tracked people: aligned with them, cheap without them, in bounded portions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.videos import HEIGHT, TOP, WIDTH, scene
+from vigil.perception.person_mask import PersonMask
+from vigil.perception.segmenter import (
+    DetectorSegmenter,
+    ImageSegmenter,
+    Segmenter,
+    VideoSegmenter,
+)
+from vigil.perception.tracker import TrackedPersons
+
+FOUR_K = (2160, 3840)
+
+
+def people(*rows: tuple[int, int], masks: np.ndarray | None = None) -> TrackedPersons:
+    """Red people from (track id, left edge)."""
+    ids = np.array([row[0] for row in rows], dtype=np.int32)
+    lefts = np.array([row[1] for row in rows], dtype=np.float32).reshape(-1, 1)
+    xyxy = np.concatenate([lefts, lefts * 0 + TOP, lefts + 32, lefts * 0 + TOP + 64], axis=1)
+    return TrackedPersons(ids, xyxy, np.ones(len(ids), dtype=np.float32), masks)
+
+
+def painted(masks: Sequence[PersonMask]) -> np.ndarray:
+    canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    for mask in masks:
+        mask.paint(canvas)
+    return canvas > 0
+
+
+@pytest.fixture(scope="module")
+def untrained() -> object:
+    """A SAM2 that has learned nothing: its masks are noise, its shapes are right."""
+    import torch
+
+    from vigil.perception.sam2 import build_sam2
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    return build_sam2("demo", video=True)
+
+
+def test_the_detectors_masks_go_to_their_persons() -> None:
+    own = np.zeros((2, HEIGHT, WIDTH), dtype=bool)
+    own[0, TOP + 5 : TOP + 60, 45:70] = True
+    some = people((1, 40), (2, 200), masks=own)
+    ((first, second),) = DetectorSegmenter(0).segment([scene([40, 200])], [some])
+    assert (first.source, second.source) == ("detector", "box")
+    np.testing.assert_array_equal(painted([first]), own[0])
+    assert painted([second])[TOP : TOP + 64, 200:232].all()
+
+
+@pytest.mark.parametrize(
+    "segmenter",
+    [DetectorSegmenter(2), ImageSegmenter(None, True, 2), VideoSegmenter(None, 1.0, True, 2)],
+    ids=["detector", "image", "video"],
+)
+def test_frames_without_people_never_reach_the_network(segmenter: Segmenter) -> None:
+    assert list(segmenter.segment([scene([])] * 3, [people()] * 3)) == [[], [], []]
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_both_modes_of_sam2_answer_every_person_of_every_frame(
+    untrained: object, crop: bool
+) -> None:
+    persons = [people(), people((1, 40)), people((1, 44), (7, 300)), people((7, 304)), people()]
+    frames = [scene(some.xyxy[:, 0].astype(int).tolist()) for some in persons]
+    for segmenter in (
+        ImageSegmenter(untrained, crop, 0),
+        VideoSegmenter(untrained, 1.0, crop, 0),
+    ):
+        drawn = list(segmenter.segment(frames, persons))
+        assert [len(masks) for masks in drawn] == [0, 1, 2, 1, 0]
+        for masks, some in zip(drawn, persons, strict=True):
+            for mask, box in zip(masks, some.xyxy, strict=True):
+                assert mask.source in {"sam2", "box"}
+                columns = np.flatnonzero(painted([mask]).any(axis=0))
+                assert box[0] - 8 <= columns[0] <= columns[-1] <= box[2] + 8
+
+
+def test_video_mode_keeps_sam2_quiet(
+    untrained: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    list(VideoSegmenter(untrained, 1.0, True, 0).segment([scene([40])], [people((1, 40))]))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_large_crowded_frames_come_in_small_portions(untrained: object) -> None:
+    for segmenter, held in (
+        (DetectorSegmenter(0), 3 + 20),
+        (ImageSegmenter(untrained, True, 0), 3),
+        (VideoSegmenter(untrained, 1.0, True, 0), 3),
+    ):
+        assert segmenter.chunk_frames(360, 640, 20) >= 8
+        at_once = segmenter.chunk_frames(*FOUR_K, 20)
+        assert 1 <= at_once * held * FOUR_K[0] * FOUR_K[1] <= 300 << 20
+
+
+def test_key_frames_come_as_often_as_asked() -> None:
+    assert VideoSegmenter(None, 0.5, True, 0).chunk_s == 0.5
+    assert ImageSegmenter(None, True, 0).chunk_s == float("inf")
+
+
+SHIPPED = Path(__file__).parents[2] / "vigil" / "demo" / "weights" / "sam2.safetensors"

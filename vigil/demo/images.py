@@ -1,0 +1,146 @@
+"""Training images for the demo networks: single frames of many scenes, annotated like COCO.
+
+    python -m vigil.demo.images --out DIR --n 6000 --split train --seed 1
+
+Train, val and the demo footage use disjoint ranges of scene seeds, so that no room, person or
+motion of one appears in another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vigil.demo.annotations import CATEGORY, coco_annotations
+from vigil.demo.scenes import Scene, make_scene
+
+SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
+_SPAN = 100_000_000
+IMAGES_PER_ROOM = 4  # people and motion differ in every image, the room and camera in every fourth
+
+
+def scene_seeds(split: str, seed: int, n: int) -> list[int]:
+    """Return `n` scene seeds of a split; splits never share one.
+
+    Raises:
+        ValueError: the split is unknown or the range is too small.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
+    if n > 1_000_000 or not 0 <= seed < 100:
+        raise ValueError(f"seeds: expected n <= 1000000 and 0 <= seed < 100, got {n} and {seed}")
+    return [SPLITS[split] * _SPAN + seed * 1_000_000 + i for i in range(n)]
+
+
+_LAST: list[Scene] = []  # the worker's last scene, whose drawn room the next one may share
+
+
+def make_image(scene_seed: int, image_id: int, folder: Path) -> dict[str, Any]:
+    """Render a random frame of a scene to `folder`; return its COCO image and annotations."""
+    room_seed = scene_seed - scene_seed % IMAGES_PER_ROOM
+    import cv2
+
+    rng = np.random.default_rng([scene_seed, 9])
+    scene = make_scene(scene_seed, scene_seed=room_seed, camera_seed=room_seed)
+    if _LAST:
+        scene.share_backdrop(_LAST[0])
+    _LAST[:] = [scene]
+    image, truth = scene.render(int(rng.integers(scene.n_frames)))
+    for _ in range(3):
+        if len(truth.track_ids) or rng.random() < 0.1:
+            break
+        image, truth = scene.render(int(rng.integers(scene.n_frames)))
+    name = f"{scene_seed:09d}.jpg"
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 95))]
+    cv2.imwrite(str(folder / name), image[..., ::-1], quality)
+    height, width = image.shape[:2]
+    record = {"id": image_id, "file_name": name, "width": width, "height": height}
+    return {"image": record, "annotations": coco_annotations(truth, image_id)}
+
+
+def _make_numbered(task: tuple[int, int], folder: Path) -> dict[str, Any]:
+    """Unpack (image id, scene seed) for a worker."""
+    return make_image(task[1], task[0], folder)
+
+
+def _one_thread() -> None:
+    """Keep OpenCV in a worker to one thread."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def make_images(
+    out_dir: Path | str, n_images: int, seed: int, split: str, workers: int | None = None
+) -> Path:
+    """Write `images/*.jpg` and `annotations.json` (COCO with keypoints and masks).
+
+    Persons hardly visible are marked `iscrowd=1`. Images that already exist are rendered again.
+
+    Args:
+        out_dir: folder to write to.
+        n_images: how many images, each of another scene.
+        seed: which part of the split, 0 to 99.
+        split: train, val, test or footage.
+        workers: processes; all cores when None.
+
+    Returns:
+        The path of `annotations.json`.
+    """
+    out = Path(out_dir)
+    folder = out / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = list(enumerate(scene_seeds(split, seed, n_images), start=1))
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for row in _run(tasks, folder, workers or os.cpu_count() or 1):
+        images.append(row["image"])
+        for annotation in row["annotations"]:
+            annotations.append({"id": len(annotations) + 1, **annotation})
+    document = {
+        "info": {"description": f"vigil synthetic scenes, split {split}, seed {seed}"},
+        "images": images,
+        "annotations": annotations,
+        "categories": [CATEGORY],
+    }
+    path = out / "annotations.json"
+    partial_path = path.with_suffix(".tmp")
+    partial_path.write_text(json.dumps(document))
+    partial_path.replace(path)
+    return path
+
+
+def _run(tasks: list[tuple[int, int]], folder: Path, workers: int) -> Iterator[dict[str, Any]]:
+    """Make the images, in order."""
+    work = partial(_make_numbered, folder=folder)
+    if workers <= 1:
+        yield from map(work, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+        yield from pool.map(work, tasks, chunksize=8)
+
+
+def main() -> None:
+    """Read the command line and make the images."""
+    parser = argparse.ArgumentParser(description="make annotated synthetic images")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--split", choices=sorted(SPLITS), default="train")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=None)
+    args = parser.parse_args()
+    make_images(args.out, args.n, args.seed, args.split, args.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""Train the demo's segmenter: a small SAM 2.1 from nothing on synthetic scenes, box prompts.
+
+`python -m vigil.demo.train_sam2 --data DIR --out DIR --minutes N`
+
+DIR holds `train/` and `val/`, each with COCO `annotations.json` and `images/` as written by
+`vigil.demo.images`. Only what image mode needs is trained: the memory that carries masks from
+frame to frame keeps its random start. A killed run goes on from its last checkpoint when started
+again. OUT gets `sam2.safetensors` (moving average) and `metrics.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vigil.demo.mask_data import Scenes, jitter_boxes, read_scenes, sample
+from vigil.perception import sam2
+
+if TYPE_CHECKING:
+    import torch
+
+_LOG = logging.getLogger(__name__)
+_WARMUP_STEPS = 150
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train.
+
+    Attributes:
+        minutes: wall-clock time of training, resumed runs counted together.
+        crops: parts of images per step.
+        prompts: boxes per crop, at most.
+        learning_rate: peak of AdamW's.
+        checkpoint_minutes: time between checkpoints.
+        seed: of the weights and the order of the data.
+    """
+
+    minutes: float = 45.0
+    crops: int = 8
+    prompts: int = 3
+    learning_rate: float = 6e-4
+    checkpoint_minutes: float = 3.0
+    seed: int = 0
+
+
+def loss(
+    logits: torch.Tensor, iou: torch.Tensor, presence: torch.Tensor, masks: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Focal, dice, IoU and presence losses, each already weighted.
+
+    Args:
+        logits: (N, 1, s, s) mask logits, upsampled to the masks' size here.
+        iou: (N, 1) estimated IoU.
+        presence: (N, 1) logit of an object being there.
+        masks: (N, S, S) in [0, 1]; empty for background prompts, which train presence alone.
+
+    Returns:
+        Scalars by name.
+    """
+    import torch
+    from torch.nn import functional
+
+    real = masks.flatten(1).amax(dim=1) > 0.5
+    seen = functional.binary_cross_entropy_with_logits(presence[:, 0], real.float())
+    large = functional.interpolate(logits, masks.shape[1:], mode="bilinear")[:, 0]
+    large, masks, iou = large[real].flatten(1), masks[real].flatten(1), iou[real, 0]
+    probability = large.sigmoid()
+    entropy = functional.binary_cross_entropy_with_logits(large, masks, reduction="none")
+    focal = (entropy * (probability - masks).detach().abs().add(0.1)).mean()
+    overlap = 2 * (probability * masks).sum(1) + 1
+    dice = 1 - overlap / (probability.sum(1) + masks.sum(1) + 1)
+    with torch.no_grad():
+        inside, truth = large > 0, masks > 0.5
+        actual = (inside & truth).sum(1) / (inside | truth).sum(1).clamp(min=1)
+    quality = functional.l1_loss(iou, actual)
+    return {
+        "focal": 10 * focal,
+        "dice": dice.mean(),
+        "iou": 0.3 * quality,
+        "presence": 0.1 * seen,
+    }
+
+
+class Run:
+    """A training run that can stop at any step and go on from its last checkpoint."""
+
+    def __init__(self, data: Path, out: Path, options: Options) -> None:
+        """Build the network and its optimizer, or take them up where they stopped.
+
+        Args:
+            data: folder with `train/`.
+            out: folder of the run.
+            options: how to train; a resumed run keeps its clock but obeys new options.
+        """
+        import torch
+
+        torch.manual_seed(options.seed)
+        self.options = options
+        self.scenes = read_scenes(data / "train")
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network: Any = sam2.build_sam2("demo").to(self.device)
+        self.network = network
+        self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+        self.checkpoint = out / "checkpoint.pt"
+        self.seconds = 0.0
+        self.step = 0
+        if self.checkpoint.is_file():
+            self._restore()
+
+    def train(self) -> dict[str, torch.Tensor]:
+        """Train until the time is used up.
+
+        Returns:
+            The moving average of the weights, on the CPU.
+        """
+        self.network.train()
+        limit = self.options.minutes * 60
+        saved = logged = self.seconds
+        history: list[dict[str, float]] = []
+        batches = self._batches()
+        while self.seconds < limit:
+            start = time.monotonic()
+            history.append(self._advance(next(batches), self.seconds / limit))
+            self.seconds += time.monotonic() - start
+            if self.seconds - logged > 60:
+                logged = self.seconds
+                self._log(history)
+                history = []
+            if self.seconds - saved > self.options.checkpoint_minutes * 60:
+                saved = self.seconds
+                self._save()
+        self._save()
+        return {k: v.cpu() for k, v in self.average.items()}
+
+    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Inputs, and per prompt: which input, box, mask; without end, in a new order each time."""
+        import torch
+
+        size = self.network.image_size
+        rng = np.random.default_rng([self.options.seed, self.step])
+        queue: list[int] = []
+        while True:
+            parts = []
+            for _ in range(self.options.crops):
+                queue = queue or list(rng.permutation(len(self.scenes.files)))
+                parts.append(sample(self.scenes, queue.pop(), size, self.options.prompts, rng))
+            owner = [k for k, (_, boxes, _) in enumerate(parts) for _ in boxes]
+            yield (
+                torch.stack([pixels for pixels, _, _ in parts]),
+                torch.tensor(owner),
+                torch.from_numpy(np.concatenate([boxes for _, boxes, _ in parts])),
+                torch.from_numpy(np.concatenate([masks for _, _, masks in parts])),
+            )
+
+    def _advance(
+        self,
+        batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
+        progress: float,
+    ) -> dict[str, float]:
+        """One step at a share of the run in [0, 1]; returns the losses."""
+        import torch
+
+        rate = self.options.learning_rate * max(0.5 * (1 + np.cos(np.pi * progress)), 0.01)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * min((self.step + 1) / _WARMUP_STEPS, 1)
+        pixels, owner, boxes, masks = (item.to(self.device) for item in batch)
+        with _half(self.device):
+            features = sam2.encode(self.network, pixels)
+            copies = [feature[owner] for feature in features]
+            outputs = sam2.decode(self.network, copies, boxes)
+        logits, iou, presence = (output.float() for output in outputs)
+        parts = loss(logits, iou, presence, masks)
+        total = torch.stack(list(parts.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(0.998, self.step / (self.step + 20))
+        with torch.no_grad():
+            for key, value in self.network.state_dict().items():
+                self.average[key].lerp_(value, 1 - keep)
+        return {key: float(value.detach()) for key, value in parts.items()}
+
+    def _log(self, history: Sequence[dict[str, float]]) -> None:
+        """Say how far the run is and the mean of each loss."""
+        means = (f"{key} {np.mean([h[key] for h in history]):.3f}" for key in history[0])
+        _LOG.info("%4.1f min step %d: %s", self.seconds / 60, self.step, " ".join(means))
+
+    def _save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        import torch
+
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.checkpoint.with_suffix(".partial")
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "seconds": self.seconds,
+            "step": self.step,
+        }
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def _restore(self) -> None:
+        """Go on from the checkpoint."""
+        import torch
+
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.seconds, self.step = state["seconds"], state["step"]
+        _LOG.info("resumed at %.1f min, step %d", self.seconds / 60, self.step)
+
+
+@contextlib.contextmanager
+def _half(device: torch.device) -> Iterator[None]:
+    """bfloat16 where the device computes it; attention stays float32 on a CPU.
+
+    PyTorch's backward pass of bfloat16 attention is slower there than all the rest together.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Float32Attention(TorchFunctionMode):
+        """Runs scaled dot product attention outside autocast."""
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func is not torch.nn.functional.scaled_dot_product_attention:
+                return func(*args, **(kwargs or {}))
+            with torch.autocast("cpu", enabled=False):
+                return func(*(item.float() for item in args), **(kwargs or {}))
+
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        yield
+        return
+    attention = Float32Attention() if device.type == "cpu" else contextlib.nullcontext()
+    with torch.autocast(device.type, dtype=torch.bfloat16), attention:
+        yield
+
+
+def evaluate(
+    model: torch.nn.Module,
+    scenes: Scenes,
+    crop: bool = True,
+    max_crops: int = 2,
+    share: float = 0.05,
+) -> dict[str, float]:
+    """Mask accuracy from box prompts, at the images' own size.
+
+    Args:
+        model: a SAM 2.1.
+        scenes: held-out images.
+        crop: as for `vigil.perception.sam2.predict_masks`.
+        max_crops: likewise.
+        share: the true boxes are moved at random by up to this share of their size.
+
+    Returns:
+        `mean_iou`, `median_iou`, `iou_above_half` over persons, `score_error` (mean distance of
+        the estimated from the real IoU), `persons`, `images`, `core_ms_per_image`.
+    """
+    rng = np.random.default_rng(0)
+    overlaps: list[float] = []
+    errors: list[float] = []
+    seconds = 0.0
+    for i in range(len(scenes.files)):
+        rgb = scenes.image(i)
+        boxes = jitter_boxes(scenes.boxes[i], rng, share)
+        start = time.process_time()
+        masks, scores = sam2.predict_masks(model, rgb, boxes, crop, max_crops)
+        seconds += time.process_time() - start
+        for person, (mask, score) in enumerate(zip(masks, scores, strict=True)):
+            truth = scenes.mask(i, person) > 0
+            overlaps.append((mask & truth).sum() / max((mask | truth).sum(), 1))
+            errors.append(abs(overlaps[-1] - float(score)))
+    return {
+        "mean_iou": float(np.mean(overlaps)),
+        "median_iou": float(np.median(overlaps)),
+        "iou_above_half": float(np.mean(np.array(overlaps) > 0.5)),
+        "score_error": float(np.mean(errors)),
+        "persons": len(overlaps),
+        "images": len(scenes.files),
+        "core_ms_per_image": 1000 * seconds / len(scenes.files),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: train, write the weights, measure."""
+    parser = argparse.ArgumentParser(description="Train the demo's small SAM 2.1.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=45.0, help="training time")
+    parser.add_argument("--crops", type=int, default=8, help="parts of images per step")
+    parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak of AdamW's")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    import torch
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    settings = Options(
+        minutes=options.minutes, crops=options.crops, learning_rate=options.learning_rate
+    )
+    weights = options.out / "sam2.safetensors"
+    sam2.save_sam2(Run(options.data, options.out, settings).train(), weights)
+    metrics = evaluate(sam2.load_sam2(weights), read_scenes(options.data / "val"))
+    (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    _LOG.info("%s", json.dumps(metrics))
+
+
+if __name__ == "__main__":
+    main()

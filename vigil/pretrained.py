@@ -1,0 +1,122 @@
+"""Puts the pretrained networks that the stages load where they load them from.
+
+YOLO11 and the pose network become ONNX in the model repository, SAM2 a file of tensors without
+code. Sources are vigil's own demo weights, the publishers' checkpoints, or ONNX files of yours.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vigil.config import Config
+from vigil.errors import InputError
+from vigil.paths import Paths
+from vigil.schema import atomic
+from vigil.weights import MIRROR_VARIABLE, Entry, entry, fetch
+
+SEGMENTER_FILE = "sam2.safetensors"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One network in place.
+
+    Attributes:
+        role: `detector`, `pose` or `segmenter`.
+        path: the file that the stages load.
+        source: registry name or file it came from.
+        license: license of the weights, where known.
+    """
+
+    role: str
+    path: Path
+    source: str
+    license: str
+
+
+def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[Installed]:
+    """Put the detector, the pose network and (unless the detector segments) SAM2 in place.
+
+    Args:
+        config: all parameters; `weights` names the networks.
+        paths: of the project.
+        say: receives progress lines.
+
+    Raises:
+        InputError: an unknown name, or a named file that is not there.
+        ModelError: a file cannot be had, verified, or exported.
+    """
+    detector = paths.onnx(config.mask.detector.name)
+    pose = paths.onnx(config.skeletons.pose)
+    done = []
+    if config.weights.set == "files":
+        for role, name, target in (
+            ("detector", config.weights.detector, detector),
+            ("pose", config.weights.pose, pose),
+        ):
+            source = _own_file(name)
+            _copy(source, target)
+            done.append(Installed(role, target, source.name, "yours"))
+        return done
+    kind = config.weights.set
+    found = entry(kind, config.weights.detector)
+    _export_yolo(
+        found, fetch(found, paths.pretrained, say), detector, config.mask.detector.input_size
+    )
+    done.append(Installed("detector", detector, found.name, found.license))
+    found = entry(kind, config.weights.pose)
+    _export_pose(found, fetch(found, paths.pretrained, say), pose, config.skeletons.input_size)
+    done.append(Installed("pose", pose, found.name, found.license))
+    if config.mask.detector.name == "yolo11":
+        found = entry(kind, config.weights.segmenter)
+        target = paths.pretrained / SEGMENTER_FILE
+        _install_sam2(found, fetch(found, paths.pretrained, say), target)
+        done.append(Installed("segmenter", target, found.name, found.license))
+    return done
+
+
+def _own_file(name: str) -> Path:
+    """Return a file by its path, or by its name in the mirror folder."""
+    places = [Path(name), Path(os.environ.get(MIRROR_VARIABLE, ".")) / name]
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(
+        f"weights: {name}: expected an ONNX file at this path or in the folder that "
+        f"{MIRROR_VARIABLE} names, got none"
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic(target) as partial:
+        shutil.copyfile(source, partial)
+
+
+def _export_yolo(found: Entry, source: Path, target: Path, size: tuple[int, int]) -> None:
+    from vigil.perception import yolo_network
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    model = yolo_network.load(source, found.architecture)
+    yolo_network.export(model, target, height=size[1], width=size[0])
+
+
+def _export_pose(found: Entry, source: Path, target: Path, size: tuple[int, int]) -> None:
+    from vigil.perception.rtmo_network import export_rtmo
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    export_rtmo(found.architecture, source, target, size)
+
+
+def _install_sam2(found: Entry, source: Path, target: Path) -> None:
+    """Keep SAM2 as safetensors, so that later stages read tensors and nothing else."""
+    if source.suffix == ".safetensors":
+        _copy(source, target)
+        return
+    from vigil.perception.sam2 import load_sam2, save_sam2
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_sam2(load_sam2(source, found.architecture).state_dict(), target)
