@@ -59,7 +59,7 @@ bench: $(READY) ## Measure throughput and latency of the recognizer, served and 
 	@python -m stages.benchmark --params $(PARAMS)
 
 real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
-	@python -m stages.real
+	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.real --params params.real.yaml
 
 demo-weights: $(READY) ## Train the demo's three small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights

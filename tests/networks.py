@@ -79,16 +79,25 @@ def lookup(path: Path, rows: int = 4) -> Path:
     return save(path, [node], [x], [y], {"table": table})
 
 
+def echo(path: Path, kind: int) -> Path:
+    """Write y = x for rows of three values of the ONNX type numbered `kind`."""
+    x, y = (helper.make_tensor_value_info(name, kind, ["batch", 3]) for name in "xy")
+    return save(path, [helper.make_node("Identity", ["x"], ["y"])], [x], [y])
+
+
 def recognizer(
     path: Path,
     labels: Sequence[str] = ("normal", "assault", "faint"),
     batch: int | str = "batch",
+    scale: float = 10,
 ) -> Path:
     """Write a network with a recognizer's inputs and outputs (M 2, T 4, V 17).
 
     Its logits are the mean joint position over the image size, times a matrix.
     """
-    matrix = np.random.default_rng(1).standard_normal((2, len(labels)), np.float32) * 10
+    matrix = np.random.default_rng(1).standard_normal((2, len(labels)), np.float32) * np.float32(
+        scale
+    )
     weights = {"matrix": matrix, "starts": np.array([0]), "ends": np.array([2])}
     weights["axes"] = np.array([4])
     nodes = [

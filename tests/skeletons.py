@@ -64,14 +64,21 @@ def config(**train: Any) -> Config:
     values = load(Path(__file__).parent.parent / "params.yaml")[0].model_dump()
     values["classes"] = CLASSES
     values["dataset"] |= {"clip_len": 16, "max_persons": 2, "folds": 0}
-    values["models"]["protogcn"] |= {"base_channels": 8, "stages": [1], "layout": "coco"}
+    values["models"]["protogcn"] |= {
+        "base_channels": 8,
+        "stages": [1],
+        "layout": "coco",
+        "stream": "jm",
+    }
     values["train"] |= {"epochs": 2, "batch_size": 6, "warmup_epochs": 0, **train}
     values["evaluate"] |= {"bootstrap": 100}
     values["export"] |= {"max_batch": 9}
     return Config.model_validate(values)
 
 
-def skeletons(video_id: str, tracks: dict[int, NDArray[np.float32]], fps: float = 12.0) -> Skeletons:
+def skeletons(
+    video_id: str, tracks: dict[int, NDArray[np.float32]], fps: float = 12.0
+) -> Skeletons:
     """Return a video's skeletons from (frames, 17, 2) joints per track id; NaN is missing."""
     rows = [
         (frame, track, joints[frame])

@@ -7,18 +7,15 @@ because windows of one video overlap and resemble each other.
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil import motion_baseline
+from vigil import environment, motion_baseline
 from vigil.config import Config, DatasetSection, EvaluateSection
 from vigil.dataset import select, tensors
 from vigil.errors import InputError
@@ -273,16 +270,6 @@ def report(
         "metrics": measure(scores, classes, normal, params),
         "confusion_matrix": confusion(scores, len(classes)).tolist(),
         "baselines": others,
-        "environment": environment(),
+        "environment": environment.describe(),
     }
 
-
-def environment() -> dict[str, Any]:
-    """Return what the figures were computed with: versions and kind of machine."""
-    packages = ("numpy", "torch", "mmengine", "mmaction2", "onnxruntime-gpu")
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu_count": os.cpu_count(),
-        "packages": {name: version(name) for name in packages},
-    }

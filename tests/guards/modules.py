@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("vigil", "stages")
+REGISTRY = "vigil.models"  # reaches its members by name, not by import
 
 
 @cache
@@ -74,4 +75,6 @@ def reached(module: str) -> set[str]:
         if name not in seen:
             seen.add(name)
             queue.extend(imports(name))
+            if name == REGISTRY:
+                queue.extend(other for other in sources() if other.startswith(f"{REGISTRY}."))
     return seen

@@ -41,7 +41,7 @@ def test_added_joints_lie_between_hips_and_shoulders() -> None:
 
 
 def test_unknown_layouts_are_refused() -> None:
-    with pytest.raises(InputError, match="expected coco, coco_new"):
+    with pytest.raises(InputError, match="expected one of coco, coco_new"):
         layout("openpose")
     with pytest.raises(InputError, match="2-D"):
         from_coco("nturgb+d")

@@ -19,7 +19,9 @@ from vigil.config import (
 SIZE = (WIDTH, HEIGHT)
 
 
-def mask_section(detector: str = "yolo11-seg", mode: str = "image", **changes: object) -> MaskSection:
+def mask_section(
+    detector: str = "yolo11-seg", mode: str = "image", **changes: object
+) -> MaskSection:
     values = {
         "max_persons": 20,
         "detector": DetectorSection(

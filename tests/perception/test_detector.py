@@ -48,7 +48,9 @@ def test_masks_come_with_the_seg_network(networks: dict[str, Path]) -> None:
 
 
 def test_nobody_is_nobody(networks: dict[str, Path]) -> None:
-    assert [len(people) for people in detector(networks["yolo11"]).detect([scene([])] * 3)] == [0] * 3
+    assert [len(people) for people in detector(networks["yolo11"]).detect([scene([])] * 3)] == [
+        0
+    ] * 3
     assert detector(networks["yolo11"]).detect([]) == []
 
 

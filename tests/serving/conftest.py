@@ -10,16 +10,21 @@ import pytest
 from tests import networks
 from vigil.serving.server import EmbeddedTriton
 
+ECHOES = {"FP64": 11, "STRING": 8, "UINT8": 2}  # Triton's type, ONNX's number for it
+
 
 @pytest.fixture(scope="package")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model repository: `tiny` (a recognizer), `mlp` and `lookup` (both batch dynamically)."""
+    """A model repository: `tiny` (a recognizer), `mlp`, `lookup` and `echo_<type>`."""
     folder = tmp_path_factory.mktemp("repository")
     networks.recognizer_model(folder)
     batching = "dynamic_batching { max_queue_delay_microseconds: 20000 }"
     networks.mlp_model(folder, extra=batching, instances=2)
     networks.lookup(folder / "lookup" / "1" / "model.onnx")
     networks.configure(folder / "lookup", "x INT64 1", "y FP32 1", 8, batching)
+    for kind, number in ECHOES.items():
+        networks.echo(folder / f"echo_{kind}" / "1" / "model.onnx", number)
+        networks.configure(folder / f"echo_{kind}", f"x {kind} 3", f"y {kind} 3")
     return folder
 
 

@@ -48,39 +48,33 @@ def test_refuses_skeletons_of_another_shape(server: EmbeddedTriton) -> None:
         client.predict(np.zeros((2, 2, 4, 17, 3), np.float32), np.ones((1, 2), np.float32))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_model_that_is_unloaded_is_not_found(tmp_path: Path, protocol: TransportName) -> None:
+def test_clients_outlive_what_happens_to_model_and_server(tmp_path: Path) -> None:
     import tritonclient.http
 
     networks.recognizer_model(tmp_path)
+    request = networks.clips(1)
     with EmbeddedTriton(tmp_path, models=["tiny"]) as server:
-        url = server.http_url if protocol == "http" else server.grpc_url
-        client = RecognizerClient(url, protocol, "tiny")
+        urls = {"http": server.http_url, "grpc": server.grpc_url}
+        clients = {protocol: RecognizerClient(urls[protocol], protocol, "tiny")
+                   for protocol in PROTOCOLS}  # fmt: skip
+        expected = clients["grpc"].predict(**request)
         control = tritonclient.http.InferenceServerClient(server.http_url)
         control.unload_model("tiny")
-        with pytest.raises(ModelNotFound, match="tiny at"):
-            RecognizerClient(url, protocol, "tiny")
-        with pytest.raises(ModelNotFound, match="tiny at"):
-            client.predict(**networks.clips(1))
+        for protocol, client in clients.items():
+            with pytest.raises(ModelNotFound, match="tiny at"):
+                RecognizerClient(urls[protocol], protocol, "tiny")
+            with pytest.raises(ModelNotFound, match="tiny at"):
+                client.predict(**request)
         control.load_model("tiny")
-        assert len(client.predict(**networks.clips(1))) == 1
         control.close()
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_server_that_went_away_and_came_back_is_asked_again(
-    tmp_path: Path, protocol: TransportName
-) -> None:
-    networks.recognizer_model(tmp_path)
-    with EmbeddedTriton(tmp_path) as server:
-        ports = [int(url.rsplit(":", 1)[1]) for url in (server.http_url, server.grpc_url)]
-        url = server.http_url if protocol == "http" else server.grpc_url
-        client = RecognizerClient(url, protocol, "tiny")
-        first = client.predict(**networks.clips(1))
-    with pytest.raises(ServerUnavailable, match=rf"tiny at {protocol}://{url}: "):
-        client.predict(**networks.clips(1))
-    with EmbeddedTriton(tmp_path, http_port=ports[0], grpc_port=ports[1]):
-        assert client.predict(**networks.clips(1)) == first
+        assert clients["http"].predict(**request) == expected
+    for protocol, client in clients.items():
+        with pytest.raises(ServerUnavailable, match=f"tiny at {protocol}://{urls[protocol]}: "):
+            client.predict(**request)
+    ports = {f"{name}_port": int(url.rsplit(":", 1)[1]) for name, url in urls.items()}
+    with EmbeddedTriton(tmp_path, **ports):
+        for client in clients.values():
+            assert client.predict(**request) == expected
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

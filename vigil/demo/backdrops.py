@@ -28,6 +28,7 @@ class Backdrop:
         floor: (H, W) float32, 1 where the floor is seen.
         vignette: (H, W, 1) float32.
         exposure: what the camera's automatic exposure multiplies light by.
+        softness: deviation in pixels of the lens's blur, 0 for a sharp one.
     """
 
     rgb: Image
@@ -35,6 +36,7 @@ class Backdrop:
     floor: Image
     vignette: Image
     exposure: float
+    softness: float
 
 
 def draw_backdrop(room: Room, camera: Camera, rng: np.random.Generator) -> Backdrop:
@@ -56,8 +58,9 @@ def draw_backdrop(room: Room, camera: Camera, rng: np.random.Generator) -> Backd
     image *= vignette
     exposure = float(np.clip(room.brightness / max(float(image.mean()), 1.0), 0.6, 2.6))
     image *= np.float32(exposure)
+    softness = float(rng.uniform(0.4, 1.0)) if rng.random() < 0.4 else 0.0
     depth = np.clip(DEPTH_UNIT / near, 0, 65535).astype(np.uint16)
-    return Backdrop(image, depth, floor.astype(np.float32), vignette, exposure)
+    return Backdrop(image, depth, floor.astype(np.float32), vignette, exposure, softness)
 
 
 def _clip_near(points: Floats, camera: Camera, near: float = 0.15) -> Floats:

@@ -91,7 +91,7 @@ def cast_scene(
     chosen = draw_behavior(rng) if behavior is None else behavior
     label = leaf_label(chosen)
     stage = Stage(rng, room, camera)
-    onset = float(rng.uniform(0.2, duration - 2.0))
+    onset = float(rng.uniform(0.2, max(duration - 2.0, 0.3)))
     length = float(rng.uniform(1.5, 5.0))
     if label == "faint":
         length = duration - onset if rng.random() < 0.6 else float(rng.uniform(3.5, 6.0))
@@ -226,7 +226,7 @@ def _write_single(
     )
     _idle_until(script, onset)
     start = max(onset, script.path[-1][0] - (0.4 if chosen.startswith("collapse") else 0.0))
-    start = min(start, duration - 1.5)
+    start = min(start, max(duration - 1.5, 0.2))
     if chosen.startswith("collapse"):
         end = incidents.collapse(script, start, length, chosen.split("_")[1])
         if end < duration - 0.8 and length < duration - onset - 0.01:
@@ -290,7 +290,7 @@ def _bystander(
     chosen = str(
         rng.choice(["walk", "stand", "sit", "bend", "wave"], p=[0.4, 0.3, 0.1, 0.12, 0.08])
     )
-    onset = float(rng.uniform(0.2, duration - 2.0))
+    onset = float(rng.uniform(0.2, max(duration - 2.0, 0.3)))
     length = float(rng.uniform(1.5, 4.0))
     scripts, start, end = _write_single(stage, chosen, onset, length, duration, [height])
     event = Event(round(start, 3), round(min(end, duration), 3), "normal", chosen, (track_id,))

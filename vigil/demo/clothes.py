@@ -119,11 +119,12 @@ def _color(rng: np.random.Generator) -> Floats:
     """Draw a clothing color: greys and denims as often as bright ones."""
     kind = rng.random()
     if kind < 0.3:
-        return np.array([rng.uniform(0.08, 0.85)] * 3) * rng.uniform(0.95, 1.05, 3)
+        return np.asarray(rng.uniform(0.08, 0.85) * rng.uniform(0.95, 1.05, 3))
     if kind < 0.45:
-        return np.array([0.17, 0.24, 0.38]) * rng.uniform(0.6, 1.5)
+        return np.asarray(np.array([0.17, 0.24, 0.38]) * rng.uniform(0.6, 1.5))
     hue, saturation = rng.random(), rng.uniform(0.25, 0.85)
-    return np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.2, 0.9)))
+    color = colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.2, 0.9))
+    return np.asarray(color, np.float64)
 
 
 def draw_outfit(rng: np.random.Generator) -> Outfit:

@@ -83,14 +83,14 @@ def plan_footage(n_videos: int, seed: int) -> list[Shot]:
     return sorted(shots, key=lambda s: s.video_id)
 
 
-def _scene(shot: Shot) -> Scene:
+def build_scene(shot: Shot) -> Scene:
     """Build the scene of a shot."""
     return make_scene(shot.seed, shot.behavior, shot.scene_seed, shot.camera, fps=FPS)
 
 
 def make_video(shot: Shot, out: Path) -> dict[str, Any]:
     """Render one video and its ground truth under `out`; return its manifest row."""
-    scene = _scene(shot)
+    scene = build_scene(shot)
     rows = _render(scene, out / "videos" / f"{shot.video_id}.mp4")
     document = {
         "version": SCHEMA_VERSION, "video_id": shot.video_id, "width": scene.width,

@@ -155,17 +155,17 @@ def collapse(who: Script, start: float, length: float, direction: str) -> float:
     if direction == "forward":
         buckle = _BUCKLE | {"hip_f_l": 20, "hip_f_r": 14}
         who.move(begin, half, pitch=26, spine=22, head_p=25, roll=0, **buckle)
-        limp = _limp(rng, arms=(20, 160), hips=(-4, 3), knees=(0, 14))
+        limp = _limp(rng, hips=(-4, 3), knees=(0, 14))
         who.move(half, end, pitch=88, spine=2, head_p=-8, **limp)
         who.shift(begin, end, 0.3 * tall)
     elif direction == "backward":
         who.move(begin, half, pitch=-18, spine=14, head_p=15, roll=0, **_BUCKLE)
-        limp = _limp(rng, arms=(-12, 8), hips=(0, 40), knees=(5, 80))
+        limp = _limp(rng, hips=(0, 40), knees=(5, 80))
         who.move(half, end, pitch=-87, spine=0, head_p=6, **limp)
         who.shift(begin, end, -0.3 * tall)
     else:
         who.move(begin, half, pitch=4, roll=22 * sign, side=10 * sign, head_p=15, **_BUCKLE)
-        limp = _limp(rng, arms=(0, 80), hips=(0, 45), knees=(5, 60))
+        limp = _limp_on_side(rng, "r" if sign > 0 else "l")
         who.move(half, end, pitch=rng.uniform(-8, 20), roll=84 * sign, spine=14, side=0, head_p=10,
                  **limp)  # fmt: skip
         who.shift(begin, end, 0.0, -sign * 0.28 * tall)
@@ -192,18 +192,27 @@ def _sway(who: Script, start: float) -> float:
 
 
 def _limp(
-    rng: np.random.Generator,
-    arms: tuple[float, float],
-    hips: tuple[float, float],
-    knees: tuple[float, float],
+    rng: np.random.Generator, hips: tuple[float, float], knees: tuple[float, float]
 ) -> dict[str, float]:
-    """Draw how the limbs of a lying person fall, within ranges in degrees."""
-    limp = {}
+    """Draw how limbs fall in the body's own plane, hips and knees within ranges in degrees."""
+    limp: dict[str, float] = {}
     for s in "lr":
-        limp |= {f"sh_f_{s}": rng.uniform(*arms), f"sh_a_{s}": rng.uniform(15, 80),
-                 f"el_{s}": rng.uniform(10, 90), f"sh_r_{s}": rng.uniform(0, 60),
+        limp |= {f"sh_f_{s}": rng.uniform(-8, 4), f"sh_a_{s}": rng.uniform(12, 140),
+                 f"el_{s}": rng.uniform(8, 90), f"sh_r_{s}": rng.choice([-1, 1]) * 82,
                  f"hip_f_{s}": rng.uniform(*hips), f"kn_{s}": rng.uniform(*knees),
                  f"hip_a_{s}": rng.uniform(4, 16)}  # fmt: skip
+    return limp
+
+
+def _limp_on_side(rng: np.random.Generator, lower: str) -> dict[str, float]:
+    """Draw how limbs fall when lying on side "l" or "r": arms and legs in front of the body."""
+    limp: dict[str, float] = {}
+    for s in "lr":
+        reach = (30, 110) if s == lower else (0, 60)
+        limp |= {f"sh_f_{s}": rng.uniform(*reach), f"sh_a_{s}": rng.uniform(0, 12),
+                 f"el_{s}": rng.uniform(10, 90), f"sh_r_{s}": rng.uniform(0, 30),
+                 f"hip_f_{s}": rng.uniform(0, 45), f"kn_{s}": rng.uniform(5, 60),
+                 f"hip_a_{s}": rng.uniform(0, 4)}  # fmt: skip
     return limp
 
 

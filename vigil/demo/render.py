@@ -210,16 +210,19 @@ def frame_truth(
     """
     width, height = size
     rows = []
+    taken = np.zeros((height, width), bool)
     for index, layer in enumerate(layers):
         if merged is None or layer is None:
             continue
         x0, y0, x1, y1 = merged.box
         own = (merged.owner == index + 1).astype(np.float32)
         small = cv2.resize(own, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA) >= 0.5
+        small &= ~taken[y0:y1, x0:x1]
         if not small.any():
             continue
         mask = np.zeros((height, width), bool)
         mask[y0:y1, x0:x1] = small
+        taken |= mask
         ys, xs = np.flatnonzero(small.any(axis=1)) + y0, np.flatnonzero(small.any(axis=0)) + x0
         box = (xs[0], ys[0], xs[-1] + 1, ys[-1] + 1)
         seen = _visibility(index, merged, *landmarks[index], size)

@@ -127,10 +127,8 @@ class Scene:
             uv, depth = self.camera.project(frame.origin[[0, 4]])
             if depth.min() > 0.3:
                 fastest = max(fastest, float(np.abs(uv[1] - uv[0]).max()))
-        if fastest < _BLUR_PX:
-            keep = slice(2, 3)
-        else:
-            keep = slice(0, 5, 1 if fastest > _FAST_PX else 2)
+        step = 1 if fastest > _FAST_PX else 2
+        keep = slice(0, 5, step) if fastest > _BLUR_PX else slice(2, 3)
         return times[keep], [Frame(f.rotation[keep], f.origin[keep]) for f in frames]
 
     def _layers(self, frames: list[Frame], k: int, shaded: bool) -> list[Layer | None]:
@@ -197,7 +195,9 @@ class Scene:
         image[region] += total * (self.backdrop.vignette[region] * share)
 
     def _expose(self, image: NDArray[np.float32], frame_index: int) -> Image:
-        """Add sensor noise and round to 8 bits."""
+        """Blur by the lens, add sensor noise and round to 8 bits."""
+        if self.backdrop.softness > 0:
+            image = cv2.GaussianBlur(image, (5, 5), self.backdrop.softness)
         rng = np.random.default_rng([self.seed, frame_index, 1])
         y, x = rng.integers(0, 64, 2)
         tile = _noise_bank(self.height + 64, self.width + 64, self.room.infrared)

@@ -43,8 +43,8 @@ class Recipe:
     """Numbers of the training; `minutes` is the whole budget of wall-clock time.
 
     Shares are of that budget. `encoder_factor` slows the attention layer, as RTMO's authors do.
-    From `second_stage` on, their second stage holds: the assigner's proxy pose learns from the
-    coordinate classifier, whose own loss weighs more.
+    The losses weigh as in their second stage, which from `second_stage` on holds in full: the
+    assigner's proxy pose and the scores learn from the coordinate classifier's own poses.
     """
 
     minutes: float = 80.0
@@ -52,15 +52,15 @@ class Recipe:
     learning_rate: float = 1.5e-3
     encoder_factor: float = 0.2
     weight_decay: float = 0.05
-    clip: float = 5.0
+    clip: float = 20.0
     warm_up: float = 0.02
     small_until: float = 0.4
-    second_stage: float = 0.45
+    second_stage: float = 0.15
     small_zoom: tuple[float, float] = (1.0, 1.9)
     zoom: tuple[float, float] = (0.8, 1.4)
     averaging: float = 0.998
     checkpoint_minutes: float = 3.0
-    validate_minutes: float = 8.0
+    validate_minutes: float = 6.0
     validate_images: int = 150
     seed: int = 0
 
@@ -234,8 +234,8 @@ def set_schedule(run: Run, recipe: Recipe, progress: float) -> float:
     late = progress >= recipe.second_stage
     head = run.model.head
     head.proxy_target_cc = late
-    head.loss_mle.loss_weight = 5.0 if late else 1.0
-    head.loss_oks.loss_weight = 10.0 if late else 30.0
+    head.loss_mle.loss_weight = 5.0
+    head.loss_oks.loss_weight = 10.0
     return rate
 
 

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -172,7 +173,7 @@ class Run:
         """One step at a share of the run in [0, 1]; returns the losses."""
         import torch
 
-        rate = self.options.learning_rate * max(0.5 * (1 + np.cos(np.pi * progress)), 0.01)
+        rate = self.options.learning_rate * max(0.5 * (1 + math.cos(math.pi * progress)), 0.01)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * min((self.step + 1) / _WARMUP_STEPS, 1)
         pixels, owner, boxes, masks = (item.to(self.device) for item in batch)

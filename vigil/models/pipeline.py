@@ -125,13 +125,15 @@ def _rng() -> np.random.Generator:
 
 def pipeline(dataset: DatasetSection, augment: AugmentSection | None) -> list[dict[str, Any]]:
     """Return mmaction2's pipeline config, with augmentation for training and without for tests."""
-    changes = [] if augment is None else [{"type": "AugmentSkeleton", **augment.model_dump()}]
-    sample = {"type": "SampleSkeleton", "clip_len": dataset.clip_len,
+    changes = (
+        [] if augment is None else [{"type": "mmaction.AugmentSkeleton", **augment.model_dump()}]
+    )
+    sample = {"type": "mmaction.SampleSkeleton", "clip_len": dataset.clip_len,
               "sampling": dataset.sampling, "training": augment is not None}  # fmt: skip
     return [
         *changes,
         sample,
-        {"type": "PoseDecode"},
-        {"type": "FormatGCNInput", "num_person": dataset.max_persons},
-        {"type": "PackActionInputs"},
+        {"type": "mmaction.PoseDecode"},
+        {"type": "mmaction.FormatGCNInput", "num_person": dataset.max_persons},
+        {"type": "mmaction.PackActionInputs"},
     ]

@@ -7,6 +7,7 @@ The only door to mmpose outside demo training. What runs afterwards is the ONNX 
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +63,12 @@ def build_rtmo(variant: str) -> torch.nn.Module:
     from vigil import compat
 
     compat.apply()
-    import mmpose.models
-    from mmengine.config import Config
-    from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # these packages warn of each other's moved modules
+        import mmpose.models
+        from mmengine.config import Config
+        from mmengine.logging import MMLogger
+        from mmengine.registry import init_default_scope
 
     init_default_scope("mmpose")
     MMLogger.get_current_instance().setLevel("ERROR")  # else a line per initialized tensor
@@ -103,6 +106,7 @@ def _narrow(config: Any) -> None:
         in_channels=pose, feat_channels=feature, spe_channels=feature, num_bins=(96, 128)
     )
     config.head.dcc_cfg.gau_cfg.s = feature
+    config.head.assigner.dynamic_k_indicator = "iou"  # by OKS a fresh network gets 1 cell a person
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:
@@ -182,8 +186,6 @@ def export_rtmo(
 
 def _to_onnx(module: torch.nn.Module, size: tuple[int, int]) -> Any:
     """Trace with a dynamic batch axis; returns an `onnx.ModelProto` of opset 17 and IR 8."""
-    import warnings
-
     import onnx
     import torch
 

@@ -33,7 +33,9 @@ _DEMO = {
     "image_encoder.trunk.embed_dim": 48,
     "image_encoder.trunk.stages": [1, 1, 2, 1],
     "image_encoder.trunk.global_att_blocks": [3],
+    "image_encoder.trunk.window_spec": [8, 4, 16, 8],  # divides a 256 px input: no padding
     "image_encoder.neck.backbone_channel_list": [384, 192, 96, 48],
+    "image_encoder.neck.fpn_top_down_levels": [0, 1, 2, 3],  # fine levels see the coarse ones
     "memory_attention.num_layers": 1,
 }
 _STABILITY = {  # what sam2's own builder adds for released weights

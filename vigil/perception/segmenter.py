@@ -142,6 +142,7 @@ class VideoSegmenter:
         self._crop = crop
         self._dilate_px = dilate_px
         self._again = ImageSegmenter(model, crop, dilate_px)
+        model.memory_attention.register_forward_pre_hook(_full_precision, with_kwargs=True)
 
     def chunk_frames(self, height: int, width: int, max_persons: int) -> int:
         """See `Segmenter`; SAM2 holds every frame of a chunk as float32."""
@@ -264,6 +265,13 @@ def _prompts(
             if track_id not in seen:
                 seen.add(track_id)
                 yield index, track_id, box
+
+
+def _full_precision(
+    _: Any, positional: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Give SAM2's memory attention back as float32 what SAM2 remembers as bfloat16."""
+    return positional, {**named, "memory": named["memory"].float()}
 
 
 def _fitting(frame_bytes: int, limit: int) -> int:

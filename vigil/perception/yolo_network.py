@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,16 +155,19 @@ def export(model: torch.nn.Module, path: Path, height: int, width: int) -> None:
         outputs = network(example)
     names = ["output0", "output1"][: 2 if isinstance(outputs, tuple) else 1]
     partial = path.with_suffix(".partial")
-    torch.onnx.export(
-        network,
-        (example,),
-        partial,
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=["images"],
-        output_names=names,
-        dynamic_axes={name: {0: "batch"} for name in ["images", *names]},
-    )
+    with warnings.catch_warnings():
+        # The legacy exporter is the one that writes IR 8, and its tracer warns of fixed shapes.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example,),
+            partial,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=names,
+            dynamic_axes={name: {0: "batch"} for name in ["images", *names]},
+        )
     graph = onnx.load(partial)
     graph.ir_version = IR_VERSION
     onnx.helper.set_model_props(graph, {"names": ",".join(_names(model)), "licence": "AGPL-3.0"})

@@ -149,7 +149,7 @@ class EmbeddedTriton:
                 self._wait_ready(process)
                 return
             except ServerError:
-                raced = "Address already in use" in self.log() and 0 in self._wanted_ports
+                raced = "already in use" in self.log() and 0 in self._wanted_ports
                 self.stop()
                 if not raced or attempt == _ATTEMPTS:
                     raise

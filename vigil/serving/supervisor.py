@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 POLL_S = 0.05
-GRACE_S = 8.0  # longest wait for requests in flight when the server is told to end
+GRACE_S = 3.0  # longest wait for requests in flight; idle HTTP connections use it up
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (the kernel's own name for it)
 DRAINED = b"All models are stopped"
 _PR_SET_PDEATHSIG = 1

@@ -1,0 +1,64 @@
+"""The benchmark's numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from vigil.benchmark.load import Load
+from vigil.benchmark.statistics import ServerCounters, batch_gains, batch_sizes, summarize
+from vigil.session import Array
+
+
+def window(latencies_ms: list[float], errors: int = 0) -> Load:
+    return Load(4, 2.0, np.array(latencies_ms) / 1e3, errors, "")
+
+
+def test_a_row_holds_percentiles_in_milliseconds() -> None:
+    row = summarize("pytorch", "in_process", window([float(i) for i in range(1, 102)], errors=3))
+    assert (row.n, row.errors, row.concurrency) == (101, 3, 4)
+    assert row.throughput_per_s == pytest.approx(50.5)
+    found = [row.p50_ms, row.p90_ms, row.p95_ms, row.p99_ms, row.max_ms]
+    assert found == pytest.approx([51, 91, 96, 100, 101])
+    assert row.queue_ms is None
+
+
+def test_a_window_without_answers_has_no_percentiles() -> None:
+    row = summarize("pytorch", "in_process", window([], errors=9))
+    assert (row.n, row.throughput_per_s, row.p99_ms, row.errors) == (0, 0, None, 9)
+
+
+def test_server_counters_are_differences_per_request() -> None:
+    earlier = ServerCounters(100, 50, 60, 10_000_000, 20_000_000)
+    later = ServerCounters(180, 60, 100, 90_000_000, 220_000_000)
+    row = summarize("triton_dynamic_batching", "grpc", window([1.0]), later.since(earlier))
+    assert row.executed_batch_mean == pytest.approx(8)
+    assert row.queue_ms == pytest.approx(2)
+    assert row.compute_infer_ms == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("maximum", "sizes"), [(1, [1]), (8, [1, 4, 8]), (32, [1, 4, 16, 32]), (40, [1, 4, 16, 32, 40])]
+)
+def test_batch_sizes_end_at_the_largest_allowed(maximum: int, sizes: list[int]) -> None:
+    assert batch_sizes(maximum) == sizes
+
+
+class Sleeper:
+    """A network whose run takes 4 ms, and 1 ms more for every row."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        time.sleep(0.004 + 0.001 * len(feeds["x"]))
+        return {}
+
+
+def test_batch_gain_is_throughput_over_that_at_batch_one() -> None:
+    row = {"x": np.zeros((1, 2), np.float32)}
+    gains = batch_gains(Sleeper(), row, [4, 16], seconds=0.3)  # type: ignore[arg-type]
+    assert [gain.batch for gain in gains] == [1, 4, 16]
+    assert gains[0].gain == 1
+    assert gains[1].gain == pytest.approx(2.5, rel=0.25)  # 4 rows in 8 ms against 1 in 5 ms
+    assert gains[2].gain == pytest.approx(4, rel=0.25)  # 16 rows in 20 ms

@@ -1,0 +1,81 @@
+"""Augmentation varies a clip and never invents a joint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.skeletons import annotation, config
+from vigil import compat
+
+compat.apply()
+
+from vigil.models.pipeline import AugmentSkeleton  # noqa: E402  after the bridges
+
+OFF = {"flip": 0, "rotate_deg": 0, "scale": 0, "jitter": 0, "drop_joint": 0, "drop_span": 0,
+       "crop": 0}  # fmt: skip
+
+
+def sample() -> dict[str, Any]:
+    row = annotation(0, 1)
+    row["keypoint_score"] = row["keypoint_score"].copy()
+    row["keypoint_score"][0, 5:9, 3] = 0.0
+    row["keypoint"][row["keypoint_score"] <= 0] = 0.0
+    return row
+
+
+def test_all_off_changes_nothing() -> None:
+    row = sample()
+    out = AugmentSkeleton(**OFF)(row)
+    np.testing.assert_allclose(out["keypoint"], row["keypoint"], atol=1e-3)
+    np.testing.assert_array_equal(out["keypoint_score"], row["keypoint_score"])
+
+
+@pytest.mark.parametrize("name", [*OFF, "everything"])
+def test_missing_joints_stay_missing(name: str) -> None:
+    values = config().train.augment.model_dump() if name == "everything" else OFF | {name: 0.2}
+    np.random.seed(0)
+    for _ in range(10):
+        out = AugmentSkeleton(**values)(sample())
+        assert out["keypoint"].shape[:3] == out["keypoint_score"].shape
+        assert out["total_frames"] == out["keypoint"].shape[1]
+        assert not out["keypoint"][out["keypoint_score"] <= 0].any()
+        assert np.isfinite(out["keypoint"]).all()
+
+
+def test_mirroring_swaps_the_sides() -> None:
+    row = sample()
+    out = AugmentSkeleton(**(OFF | {"flip": 1}))(row)
+    np.testing.assert_allclose(out["keypoint"][1, :, 9, 0], 639 - row["keypoint"][1, :, 10, 0], atol=1e-3)  # fmt: skip
+    np.testing.assert_allclose(out["keypoint"][1, :, 9, 1], row["keypoint"][1, :, 10, 1], atol=1e-3)
+    assert (out["keypoint_score"][0, 5:9, 4] == 0).all()
+
+
+def test_the_given_arrays_are_left_alone() -> None:
+    row = sample()
+    before = row["keypoint"].copy(), row["keypoint_score"].copy()
+    AugmentSkeleton(**config().train.augment.model_dump())(row)
+    np.testing.assert_array_equal(before[0], row["keypoint"])
+    np.testing.assert_array_equal(before[1], row["keypoint_score"])
+
+
+@pytest.mark.parametrize("persons", [0, 1])
+def test_empty_and_lonely_clips_survive(persons: int) -> None:
+    row = sample()
+    row["keypoint"], row["keypoint_score"] = (
+        row["keypoint"][:persons], row["keypoint_score"][:persons]
+    )  # fmt: skip
+    for _ in range(5):
+        out = AugmentSkeleton(**config().train.augment.model_dump())(row)
+        assert len(out["keypoint"]) == persons
+
+
+def test_cropping_keeps_most_of_the_time() -> None:
+    np.random.seed(1)
+    frames = [
+        AugmentSkeleton(**(OFF | {"crop": 0.25}))(sample())["total_frames"] for _ in range(40)
+    ]
+    assert 18 <= min(frames) < 22
+    assert max(frames) >= 23
