@@ -120,7 +120,9 @@ def test_labels_survive_the_round_trip(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("l") / "labels.csv"
-    labels = [schema.Label(clip, label, who, "2026-01-02T03:04:05+00:00") for clip, label, who in rows]  # noqa: E501
+    labels = [
+        schema.Label(clip, label, who, "2026-01-02T03:04:05+00:00") for clip, label, who in rows
+    ]  # noqa: E501
     schema.write_labels(path, labels)
     assert schema.read_labels(path) == labels
 
@@ -134,9 +136,7 @@ def test_labels_survive_the_round_trip(
         ("clip_id,label\na@0-1,\n", "line 2: expected a value for 'label'"),
     ],
 )
-def test_labels_without_rows_or_values_are_refused(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_labels_without_rows_or_values_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):

@@ -272,4 +272,3 @@ def report(
         "baselines": others,
         "environment": environment.describe(),
     }
-

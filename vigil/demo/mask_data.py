@@ -10,7 +10,7 @@ import contextlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -107,9 +107,24 @@ def jitter_boxes(
     return moved
 
 
-def sample(
-    scenes: Scenes, i: int, size: int, prompts: int, rng: np.random.Generator
-) -> tuple[torch.Tensor, NDArray[np.float32], NDArray[np.float32]]:
+class Sample(NamedTuple):
+    """One training crop, S pixels wide and high, P prompts.
+
+    Attributes:
+        pixels: (3, S, S) float32, the network's input.
+        boxes: (P, 4) float32 xyxy in its pixels.
+        masks: (P, S, S) float32, the share of each pixel that the prompted person covers; empty
+            for a box that holds nobody.
+        people: (S, S) float32, likewise for everybody in the crop.
+    """
+
+    pixels: torch.Tensor
+    boxes: NDArray[np.float32]
+    masks: NDArray[np.float32]
+    people: NDArray[np.float32]
+
+
+def sample(scenes: Scenes, i: int, size: int, prompts: int, rng: np.random.Generator) -> Sample:
     """One training crop of an image, under other light and perhaps mirrored.
 
     Args:
@@ -120,9 +135,7 @@ def sample(
         rng: source of chance.
 
     Returns:
-        (3, size, size) float32 input; (P, 4) float32 boxes in its pixels; (P, size, size) float32
-        masks, the covered share of each pixel. Prompts beyond the persons are background and have
-        empty masks.
+        The crop with its prompts; at most one of them is background.
     """
     rgb = _vary(scenes.image(i), rng)
     boxes = scenes.boxes[i]
@@ -134,17 +147,11 @@ def sample(
     span = np.tile(union[2:] - union[:2], 2)
     moved = union + rng.normal(0, 0.05, 4) * span
     region = sam2.square_region(moved, height, width, margin=float(rng.uniform(0.04, 0.3)))
-    left, top, right, bottom = region
     pixels = sam2.crop_input(rgb, region, size)
     given = jitter_boxes(boxes[chosen], rng, 0.1)
-    masks = [
-        cv2.resize(
-            scenes.mask(i, int(person))[top:bottom, left:right].astype(np.float32),
-            (size, size),
-            interpolation=cv2.INTER_AREA if right - left > size else cv2.INTER_LINEAR,
-        )
-        for person in chosen
-    ]
+    everybody = [_cut(scenes.mask(i, person), region, size) for person in range(len(boxes))]
+    masks = [everybody[person] for person in chosen]
+    people = np.max(everybody, axis=0)
     if rng.random() < _BACKGROUND_SHARE * prompts:
         empty = _empty_box(boxes, region, rng)
         if empty is not None:
@@ -154,9 +161,20 @@ def sample(
     stacked = np.stack(masks)
     if rng.random() < 0.5:
         pixels = pixels.flip(2)
-        stacked = stacked[:, :, ::-1]
+        stacked, people = stacked[:, :, ::-1], people[:, ::-1]
         inside[:, [0, 2]] = size - inside[:, [2, 0]]
-    return pixels, inside, np.ascontiguousarray(stacked)
+    return Sample(pixels, inside, np.ascontiguousarray(stacked), np.ascontiguousarray(people))
+
+
+def _cut(
+    mask: NDArray[np.uint8], region: tuple[int, int, int, int], size: int
+) -> NDArray[np.float32]:
+    """The part of a mask that the crop shows, as covered shares of its pixels."""
+    left, top, right, bottom = region
+    part = mask[top:bottom, left:right].astype(np.float32)
+    way = cv2.INTER_AREA if right - left > size else cv2.INTER_LINEAR
+    resized: NDArray[np.float32] = cv2.resize(part, (size, size), interpolation=way)
+    return resized
 
 
 def _vary(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -93,6 +93,28 @@ def loss(
     }
 
 
+def people_loss(scores: Sequence[torch.Tensor], people: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of helper heads that tell persons from background at each feature level.
+
+    They exist in training alone: without them the encoder learns only through the decoder.
+
+    Args:
+        scores: per level (B, 1, s, s) logits.
+        people: (B, S, S) in [0, 1].
+
+    Returns:
+        Weighted scalar.
+    """
+    import torch
+    from torch.nn import functional
+
+    losses = []
+    for score in scores:
+        target = functional.adaptive_avg_pool2d(people[:, None], score.shape[-1])
+        losses.append(functional.binary_cross_entropy_with_logits(score.float(), target))
+    return 2 * torch.stack(losses).mean()
+
+
 class Run:
     """A training run that can stop at any step and go on from its last checkpoint."""
 
@@ -112,8 +134,12 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network: Any = sam2.build_sam2("demo").to(self.device)
         self.network = network
+        channels = (32, 64, 256)
+        self.helpers = torch.nn.ModuleList(torch.nn.Conv2d(c, 1, 1) for c in channels)
+        self.helpers.to(self.device)
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+        parameters = [*network.parameters(), *self.helpers.parameters()]
+        self.optimizer = torch.optim.AdamW(parameters, weight_decay=0.01)
         self.checkpoint = out / "checkpoint.pt"
         self.seconds = 0.0
         self.step = 0
@@ -145,8 +171,8 @@ class Run:
         self._save()
         return {k: v.cpu() for k, v in self.average.items()}
 
-    def _batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Inputs, and per prompt: which input, box, mask; without end, in a new order each time."""
+    def _batches(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Inputs and people in them; per prompt which input, box and mask. Without end."""
         import torch
 
         size = self.network.image_size
@@ -157,32 +183,30 @@ class Run:
             for _ in range(self.options.crops):
                 queue = queue or list(rng.permutation(len(self.scenes.files)))
                 parts.append(sample(self.scenes, queue.pop(), size, self.options.prompts, rng))
-            owner = [k for k, (_, boxes, _) in enumerate(parts) for _ in boxes]
             yield (
-                torch.stack([pixels for pixels, _, _ in parts]),
-                torch.tensor(owner),
-                torch.from_numpy(np.concatenate([boxes for _, boxes, _ in parts])),
-                torch.from_numpy(np.concatenate([masks for _, _, masks in parts])),
+                torch.stack([part.pixels for part in parts]),
+                torch.from_numpy(np.stack([part.people for part in parts])),
+                torch.tensor([k for k, part in enumerate(parts) for _ in part.boxes]),
+                torch.from_numpy(np.concatenate([part.boxes for part in parts])),
+                torch.from_numpy(np.concatenate([part.masks for part in parts])),
             )
 
-    def _advance(
-        self,
-        batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
-        progress: float,
-    ) -> dict[str, float]:
+    def _advance(self, batch: Sequence[torch.Tensor], progress: float) -> dict[str, float]:
         """One step at a share of the run in [0, 1]; returns the losses."""
         import torch
 
         rate = self.options.learning_rate * max(0.5 * (1 + math.cos(math.pi * progress)), 0.01)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * min((self.step + 1) / _WARMUP_STEPS, 1)
-        pixels, owner, boxes, masks = (item.to(self.device) for item in batch)
+        pixels, people, owner, boxes, masks = (item.to(self.device) for item in batch)
         with _half(self.device):
             features = sam2.encode(self.network, pixels)
             copies = [feature[owner] for feature in features]
             outputs = sam2.decode(self.network, copies, boxes)
+            scores = [head(level) for head, level in zip(self.helpers, features, strict=True)]
         logits, iou, presence = (output.float() for output in outputs)
         parts = loss(logits, iou, presence, masks)
+        parts["people"] = people_loss(scores, people)
         total = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
@@ -208,6 +232,7 @@ class Run:
         partial = self.checkpoint.with_suffix(".partial")
         state = {
             "network": self.network.state_dict(),
+            "helpers": self.helpers.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.seconds,
@@ -222,6 +247,7 @@ class Run:
 
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
+        self.helpers.load_state_dict(state["helpers"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.seconds, self.step = state["seconds"], state["step"]
