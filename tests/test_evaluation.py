@@ -81,7 +81,7 @@ def test_clips_of_one_video_count_as_dependent() -> None:
 def test_absent_classes_are_left_out_instead_of_invented() -> None:
     s = scores()
     keep = s.labels != 2
-    part = Scores(s.labels[keep], s.probabilities[keep], [v for v, k in zip(s.videos, keep, strict=True) if k])  # fmt: skip
+    part = Scores(s.labels[keep], s.probabilities[keep], np.array(s.videos)[keep].tolist())
     found = measure(part, CLASSES, "normal", config().evaluate)
     assert "recall_faint" not in found
     assert "f1_faint" not in found

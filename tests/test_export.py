@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from tests.skeletons import annotation, config
+from tests.skeletons import annotation, config, write_set
 from vigil import export as exporting
 from vigil.dataset import tensors
 from vigil.errors import InputError, ModelError
@@ -117,18 +117,14 @@ def test_a_difference_raises_and_nothing_is_published(
 
 def test_no_clip_to_compare_on_is_refused(tmp_path: Path) -> None:
     save_model(tmp_path / "model")
+    nothing = [array[:0] for array in clips()]
     with pytest.raises(InputError, match="at least one clip"):
-        keypoints, sizes = clips()
-        exporting.export(
-            tmp_path / "model", tmp_path / "repo", keypoints[:0], sizes[:0], config().export
-        )
+        exporting.export(tmp_path / "model", tmp_path / "repo", *nothing, config().export)
 
 
 def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:
     """mmaction2's test pipeline and `vigil.dataset.tensors` give the recognizer the same array."""
     from vigil.models.pipeline import AnnotationDataset, pipeline
-
-    from tests.skeletons import write_set
 
     write_set(tmp_path / "annotations.pkl")
     cfg = config()

@@ -60,7 +60,7 @@ def test_a_share_of_zero_gets_nothing() -> None:
 
 
 def test_too_few_groups_are_refused() -> None:
-    with pytest.raises(InputError, match="at least 3 groups .* got 2"):
+    with pytest.raises(InputError, match=r"at least 3 groups .* got 2"):
         make_splits(items(groups=2), (0.6, 0.1, 0.3), 0, 0)
 
 

@@ -15,12 +15,13 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
@@ -279,7 +280,20 @@ def _pool(count: int) -> ProcessPoolExecutor:
     The variables are read when the numeric libraries load, so the workers must inherit them.
     """
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    context = get_context("spawn")
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the command is killed: its queue would keep it waiting for ever."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _ItemFailed(Exception):

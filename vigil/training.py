@@ -18,12 +18,12 @@ import numpy as np
 
 from vigil import compat, models
 from vigil.config import Config, TrainSection
-from vigil.dataset import read_annotations, select
+from vigil.dataset import read_annotations, select, tensors
 from vigil.errors import InputError
-from vigil.models.store import ModelSpec, save
+from vigil.models.store import ModelSpec, build, save, served
 from vigil.splits import split_name
 
-_CODE = "1"  # raise when a change of the code changes what a training gives
+_CODE = "2"  # raise when a change of the code changes what a training gives
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
@@ -78,8 +78,46 @@ def train(
         _close_logs()
     chosen = _chosen(run, config.train)
     state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-    save(out, state, ModelSpec.of(name, config.classes, config.models, config.dataset))
+    spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
+    save(out, settle(state, spec, training, config), spec)
     return run
+
+
+def settle(
+    state: dict[str, Any], spec: ModelSpec, rows: Sequence[dict[str, Any]], config: Config
+) -> dict[str, Any]:
+    """Measure the normalization layers' statistics anew, over unchanged training clips.
+
+    The running ones lag behind in a short training, belong to other weights than the averaged
+    ones, and have seen augmented clips only.
+
+    Args:
+        state: trained weights, with or without the training-only branch.
+        spec: what they belong to.
+        rows: training annotations.
+        config: batch size and sampling.
+
+    Returns:
+        The state dict of the served network with fresh statistics.
+    """
+    import torch
+
+    recognizer = build(spec)
+    recognizer.load_state_dict(served(state))
+    graph = recognizer.inference_graph()
+    norms = [m for m in graph.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+        norm.train()
+    keypoints, sizes, _ = tensors(rows, config.dataset)
+    order = np.random.default_rng(config.train.seed).permutation(len(rows))
+    count = max(1, len(rows) // (2 * config.train.batch_size))
+    with torch.no_grad():
+        for part in np.array_split(order, count):
+            graph(torch.from_numpy(keypoints[part]), torch.from_numpy(sizes[part]))
+    settled: dict[str, Any] = recognizer.state_dict()
+    return settled
 
 
 def runner_config(
@@ -103,7 +141,7 @@ def runner_config(
         "log_level": "WARNING",
         "default_hooks": {
             "logger": {"type": "LoggerHook", "interval": 10_000, "log_metric_by_epoch": True},
-            "checkpoint": {"type": "CheckpointHook", "interval": max(1, params.epochs // 20),
+            "checkpoint": {"type": "CheckpointHook", "interval": 1,
                            "max_keep_ckpts": 1,
                            **({"save_best": "val/loss", "rule": "less"} if validate else {})},
         },

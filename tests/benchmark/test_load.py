@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from vigil.benchmark.load import closed_loop
+from vigil.benchmark.systems import Turnstile, in_process
 
 
 def sleeper(seconds: float) -> Callable[[int], object]:
@@ -49,7 +50,7 @@ def test_throughput_is_completed_requests_over_the_window() -> None:
 
 
 def test_the_window_opens_only_when_every_caller_was_answered() -> None:
-    turn = threading.Lock()
+    turn = Turnstile(1)
     answered: set[int] = set()
 
     @contextmanager
@@ -65,6 +66,33 @@ def test_the_window_opens_only_when_every_caller_was_answered() -> None:
     closed_loop(make_call, 12, 0.05, 0.0, lambda: seen.append(len(answered)))
     assert seen[0] == 12
     assert len(seen) == 2
+
+
+def test_a_slow_system_keeps_the_window_open_until_callers_were_answered() -> None:
+    load = closed_loop(sleeper(0.2), concurrency=3, seconds=0.05, warmup_s=0)
+    assert len(load.latency_s) >= 3
+    assert load.window_s < 1
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_in_process_calls_run_only_so_many_at_once_and_in_turn(at_once: int) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def function(_: object) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    system = in_process("pytorch", function, [{}], at_once)
+    load = closed_loop(system.make_call, concurrency=9, seconds=0.4, warmup_s=0.1)
+    assert most == at_once
+    # Each waits for the eight others: nobody overtakes, so no answer is quick and none is late.
+    assert load.latency_s.min() > 0.9 * 0.09 / at_once
+    assert load.latency_s.max() < 5 * load.latency_s.min()
 
 
 def test_failures_are_counted_and_the_call_is_opened_anew() -> None:

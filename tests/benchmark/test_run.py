@@ -27,6 +27,7 @@ def clips(count: int) -> list[Feeds]:
     return [networks.clips(1, seed=seed) for seed in range(count)]
 
 
+@pytest.mark.slow
 def test_every_system_is_measured_at_every_concurrency(tmp_path: Path) -> None:
     model = networks.recognizer_model(tmp_path)
     session = OnnxSession(model / "1" / "model.onnx")

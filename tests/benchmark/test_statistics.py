@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -47,18 +46,23 @@ def test_batch_sizes_end_at_the_largest_allowed(maximum: int, sizes: list[int]) 
     assert batch_sizes(maximum) == sizes
 
 
-class Sleeper:
-    """A network whose run takes 4 ms, and 1 ms more for every row."""
+class Clockwork:
+    """A network and its clock: a run takes 4 s and 1 s more for every row; every fifth, 100 s."""
+
+    def __init__(self) -> None:
+        self.now, self.runs = 0.0, 0
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        time.sleep(0.004 + 0.001 * len(feeds["x"]))
+        self.runs += 1
+        self.now += 100 if self.runs % 5 == 0 else 4 + len(feeds["x"])
         return {}
 
 
-def test_batch_gain_is_throughput_over_that_at_batch_one() -> None:
+def test_batch_gain_is_throughput_over_that_at_batch_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Clockwork()
+    monkeypatch.setattr("vigil.benchmark.statistics.time.perf_counter", lambda: network.now)
     row = {"x": np.zeros((1, 2), np.float32)}
-    gains = batch_gains(Sleeper(), row, [4, 16], seconds=0.3)  # type: ignore[arg-type]
+    gains = batch_gains(network, row, [4, 16], seconds=3000)  # type: ignore[arg-type]
     assert [gain.batch for gain in gains] == [1, 4, 16]
-    assert gains[0].gain == 1
-    assert gains[1].gain == pytest.approx(2.5, rel=0.25)  # 4 rows in 8 ms against 1 in 5 ms
-    assert gains[2].gain == pytest.approx(4, rel=0.25)  # 16 rows in 20 ms
+    assert [gain.throughput_per_s for gain in gains] == pytest.approx([1 / 5, 4 / 8, 16 / 20])
+    assert [gain.gain for gain in gains] == pytest.approx([1, 2.5, 4])

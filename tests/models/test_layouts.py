@@ -9,7 +9,9 @@ from vigil.errors import InputError
 from vigil.models.layouts import LAYOUTS, from_coco, layout
 
 
-@pytest.mark.parametrize(("name", "joints", "center"), [("coco", 17, 0), ("coco_new", 20, 19), ("nturgb+d", 25, 20)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "joints", "center"), [("coco", 17, 0), ("coco_new", 20, 19), ("nturgb+d", 25, 20)]
+)
 def test_sizes_and_centers(name: str, joints: int, center: int) -> None:
     assert (layout(name).num_joints, layout(name).center) == (joints, center)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +11,16 @@ import pytest
 from pycocotools import mask as coco
 
 from tests.perception.conftest import mask_section
-from tests.videos import FPS, HEIGHT, PERSON, TOP, WIDTH, encode, film, scene, walk
+from tests.videos import FPS, HEIGHT, TOP, WIDTH, encode, film, scene, walk
 from vigil.config import MaskSection
 from vigil.errors import InputError
+from vigil.perception import masking
 from vigil.perception.detector import PersonDetector
 from vigil.perception.masking import mask_video
 from vigil.perception.segmenter import DetectorSegmenter
 from vigil.schema import Masks, Timeline, Tracks
 from vigil.session import OnnxSession
-from vigil.video import decode
+from vigil.video import Frame, decode
 
 
 class Result:
@@ -127,31 +130,19 @@ def test_footage_that_changes_its_size_is_refused(
 
 
 def test_memory_does_not_grow_with_the_length_of_the_video(
-    networks: dict[str, Path], tmp_path: Path
+    networks: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Frames alive at once stay the same few, however many there are."""
-    import gc
-    import weakref
+    """Few frames are alive at any moment, however many have gone by."""
+    frames: list[weakref.ref[np.ndarray]] = []
+    alive: list[int] = []
 
-    from vigil.perception import masking
-
-    alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
-    most = 0
-    original = masking.decode
-
-    def counted(path: Path):  # type: ignore[no-untyped-def]
-        nonlocal most
-        for frame in original(path):
-            alive.add(frame.rgb)
-            if frame.index % 10 == 0:
-                gc.collect()
-                most = max(most, len(alive))
+    def watched(path: Path) -> Iterator[Frame]:
+        for frame in decode(path):
+            frames.append(weakref.ref(frame.rgb))
+            alive.append(sum(ref() is not None for ref in frames))
             yield frame
 
-    masking.decode = counted
-    try:
-        Result(networks, film(tmp_path / "long.mp4", [walk(40, 0)], frames=120), tmp_path / "out")
-    finally:
-        masking.decode = original
-    assert 8 <= most <= 20
-    assert PERSON == (32, 64)
+    monkeypatch.setattr(masking, "decode", watched)
+    Result(networks, film(tmp_path / "long.mp4", [walk(40, 0)], frames=120), tmp_path / "out")
+    assert len(alive) == 120
+    assert max(alive) <= 2 * 8 + 2

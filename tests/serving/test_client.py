@@ -48,6 +48,7 @@ def test_refuses_skeletons_of_another_shape(server: EmbeddedTriton) -> None:
         client.predict(np.zeros((2, 2, 4, 17, 3), np.float32), np.ones((1, 2), np.float32))
 
 
+@pytest.mark.slow
 def test_clients_outlive_what_happens_to_model_and_server(tmp_path: Path) -> None:
     import tritonclient.http
 

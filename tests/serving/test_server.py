@@ -30,6 +30,8 @@ from vigil.session import TritonSession
 SHARED_MEMORY = supervisor.SHARED_MEMORY
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow  # each test starts a server of its own
+
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]:

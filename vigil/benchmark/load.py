@@ -60,13 +60,14 @@ def closed_loop(
     """Load a system and measure one window.
 
     The window opens once `warmup_s` have passed and every caller was answered at least once: before
-    that, latencies belong to a queue that is still filling.
+    that, latencies belong to a queue that is still filling. It stays open for `seconds`, and for a
+    slow system until there are as many answers as callers, ten times as long at most.
 
     Args:
         make_call: opens the call of one caller (its index given), inside that caller's thread; a
             call makes one request and raises when it fails, and is then closed and opened anew.
         concurrency: callers.
-        seconds: length of the window.
+        seconds: least length of the window.
         warmup_s: least time before it opens.
         on_window: called once as the window opens and once as it closes.
 
@@ -86,7 +87,7 @@ def closed_loop(
         _wait_warm(callers, began, warmup_s)
         on_window()
         opened = time.perf_counter()
-        time.sleep(seconds)
+        _wait_answers(callers, opened, seconds)
         closed = time.perf_counter()
         on_window()
     finally:
@@ -115,6 +116,16 @@ def _wait_warm(callers: list[_Caller], began: float, warmup_s: float) -> None:
         answered = all(caller.done or caller.failed for caller in callers)
         if answered and time.perf_counter() - began >= warmup_s:
             return
+        time.sleep(_POLL_S)
+
+
+def _wait_answers(callers: list[_Caller], opened: float, seconds: float) -> None:
+    def answers() -> int:
+        return sum(len(caller.done) + len(caller.failed) for caller in callers)
+
+    before = answers()
+    time.sleep(seconds)
+    while answers() - before < len(callers) and time.perf_counter() - opened < 10 * seconds:
         time.sleep(_POLL_S)
 
 

@@ -198,7 +198,7 @@ def draw(path: Path, report: Report) -> None:
     gpu = environment.get("gpu", "none")
     device = environment.get("cpu", "") if gpu == "none" else gpu
     axes[0].set_title(f"{report.model} on {device}, {environment.get('cores')} cores", fontsize=10)
-    axes[1].legend(fontsize=7)
+    axes[1].legend(fontsize=7, handlelength=3.5)
     with atomic(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,39 @@ class System:
     counters: Callable[[], ServerCounters] | None = None
 
 
+class Turnstile:
+    """Lets some callers through together and the others in the order in which they came.
+
+    A `threading.Semaphore` is not fair: the caller that leaves may be the next to enter, again and
+    again, while others starve.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        """Open it for `at_once` callers."""
+        self._lock = threading.Lock()
+        self._free = at_once
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        """Wait for one's turn."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append(ticket)
+        ticket.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """Hand over to whoever waits longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
 def in_process(
     name: SystemName, function: Callable[[Feeds], Any], rows: Sequence[Feeds], at_once: int
 ) -> System:
@@ -54,7 +88,7 @@ def in_process(
         rows: inputs, used in turn, batch axis of size 1.
         at_once: most calls that run together; further callers wait their turn.
     """
-    turn = threading.Semaphore(at_once)
+    turn = Turnstile(at_once)
 
     @contextmanager
     def make_call(index: int) -> Iterator[Call]:

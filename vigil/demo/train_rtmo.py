@@ -54,8 +54,8 @@ class Recipe:
     weight_decay: float = 0.05
     clip: float = 20.0
     warm_up: float = 0.02
-    small_until: float = 0.4
-    second_stage: float = 0.15
+    small_until: float = 0.75
+    second_stage: float = 0.1
     small_zoom: tuple[float, float] = (1.0, 1.9)
     zoom: tuple[float, float] = (0.8, 1.4)
     averaging: float = 0.998

@@ -57,10 +57,15 @@ def save(folder: Path, state: dict[str, Any], spec: ModelSpec) -> None:
     """
     from safetensors.torch import save_file
 
-    kept = {k: v.contiguous() for k, v in state.items() if not k.startswith(_TRAINING_ONLY)}
+    kept = {name: value.contiguous() for name, value in served(state).items()}
     with atomic(folder / "model.safetensors") as partial:
         save_file(kept, partial)
     write_json(folder / "model.json", asdict(spec))
+
+
+def served(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the weights of the served network, without the training-only branch."""
+    return {k: v for k, v in state.items() if not k.startswith(_TRAINING_ONLY)}
 
 
 def load(folder: Path) -> tuple[SkeletonRecognizer, ModelSpec]:

@@ -70,10 +70,13 @@ class DvcliveHook(Hook):  # type: ignore[misc]
 
         resume = runner.epoch > 0 and Path(self.folder).is_dir()
         self.live = Live(self.folder, resume=resume, report=None, save_dvc_exp=False, dvcyaml=None)
-        self.live.step = runner.epoch
         self.started_s, self.first = time.monotonic(), runner.epoch
         if runner.epoch:
             _LOG.info("resumed after epoch %d", runner.epoch)
+        if self.live.step < runner.epoch:  # killed between the checkpoint and the log
+            self.live.step = runner.epoch - 1
+            self._log(runner)
+        self.live.step = runner.epoch
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Log the epoch that ended before this one, its validation included."""
@@ -100,7 +103,7 @@ class DvcliveHook(Hook):  # type: ignore[misc]
         self.live.next_step()
         done, every = runner.epoch, runner.max_epochs
         spent_s = time.monotonic() - self.started_s
-        left_s = spent_s / (done - self.first) * (every - done)
+        left_s = spent_s / max(done - self.first, 1) * (every - done)
         shown = ", ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "train/lr")
         _LOG.info("epoch %d/%d: %s, %.0f s left", done, every, shown, left_s)
 
@@ -114,7 +117,6 @@ def configs(run: Path, params: TrainSection) -> list[dict[str, Any]]:
                 "type": "EMAHook",
                 "ema_type": "ExponentialMovingAverage",
                 "momentum": params.ema_momentum,
-                "update_buffers": True,
             }
         )
     return hooks

@@ -124,13 +124,6 @@ def read_labels(model: Path) -> list[str]:
     return labels
 
 
-def write_labels(model: Path, labels: Sequence[str]) -> Path:
-    """Write `labels.txt`, one class name per line in output order, and return its path."""
-    path = model / LABELS
-    path.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-    return path
-
-
 def parse_labels(text: str) -> list[str]:
     """Read class names from metadata: a JSON list of strings, or names joined by commas.
 
