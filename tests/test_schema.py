@@ -122,7 +122,7 @@ def test_labels_survive_the_round_trip(
     path = tmp_path_factory.mktemp("l") / "labels.csv"
     labels = [
         schema.Label(clip, label, who, "2026-01-02T03:04:05+00:00") for clip, label, who in rows
-    ]  # noqa: E501
+    ]
     schema.write_labels(path, labels)
     assert schema.read_labels(path) == labels
 

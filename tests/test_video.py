@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -102,7 +103,7 @@ def test_a_header_that_lies_is_not_believed(real_dir: Path) -> None:
     path = real_dir / "footage" / "edge_cases" / "ambianic_bad_framecount.mkv"
     frames = [(f.index, f.time_s) for f in decode(path)]
     assert len(frames) == 60
-    assert all(b[1] > a[1] for a, b in zip(frames, frames[1:], strict=False))
+    assert all(b[1] > a[1] for a, b in pairwise(frames))
 
 
 def test_a_writer_that_fails_leaves_no_file(tmp_path: Path) -> None:

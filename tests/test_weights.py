@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_had_names_the_url_and_the_folder(tmp_path: Path) 
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="yolo11n.*yolo11x"):
+    with pytest.raises(InputError, match=r"yolo11n.*yolo11x"):
         weights.entry("official", "yolo12")
 
 

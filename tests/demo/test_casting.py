@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vigil.demo import behaviors
-from vigil.demo.cameras import draw_camera
-from vigil.demo.casting import Cast, cast_scene, leaf_label
-from vigil.demo.rooms import draw_room
+from vigil.demo.world import behaviors
+from vigil.demo.world.cameras import draw_camera
+from vigil.demo.world.casting import Cast, cast_scene, leaf_label
+from vigil.demo.world.rooms import draw_room
 
 DURATION = 10.0
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from vigil.demo.casting import leaf_label
 from vigil.demo.footage import build_scene, make_footage, plan_footage
+from vigil.demo.world.casting import leaf_label
 
 
 def test_the_plan_is_even_over_classes_scenes_and_cameras() -> None:

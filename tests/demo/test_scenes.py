@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vigil.demo import behaviors
-from vigil.demo.scenes import FrameTruth, make_scene
+from vigil.demo.world import behaviors
+from vigil.demo.world.scenes import FrameTruth, make_scene
 
 LEAVES = (*behaviors.NORMAL, *behaviors.ASSAULT, *behaviors.FAINT)
 

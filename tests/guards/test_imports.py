@@ -18,7 +18,7 @@ FLOORS = [
     {"vigil.weights"},
     {"vigil.sampling", "vigil.splits", "vigil.motion_baseline"},
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
-    {"vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving"},
+    {"vigil.pretrained", "vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving"},
     {"vigil.benchmark", "vigil.plots"},
     {"vigil.demo", "vigil.real"},
     {"stages"},

@@ -99,7 +99,7 @@ def test_postprocess_reads_the_publishers_own_graph() -> None:
 def scenes() -> NDArray[np.uint8]:
     """Three rendered frames of held-out scenes, (3, 360, 640, 3) RGB."""
     from vigil.demo.images import scene_seeds
-    from vigil.demo.scenes import make_scene
+    from vigil.demo.world.scenes import make_scene
 
     frames = []
     for seed in scene_seeds("test", 1, 3):
@@ -191,7 +191,7 @@ def test_an_official_size_exports_at_any_input_size(tmp_path: Path) -> None:
 def test_demo_weights_find_the_joints_of_held_out_scenes() -> None:
     """The shipped file is a trained network: most labeled joints of clear persons lie near."""
     from vigil.demo.images import scene_seeds
-    from vigil.demo.scenes import make_scene
+    from vigil.demo.world.scenes import make_scene
 
     graph = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(graph, WEIGHTS)

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from vigil.demo.images import make_image, scene_seeds
-from vigil.demo.mask_data import read_scenes
-from vigil.errors import InputError, ModelError
 from vigil.perception import sam2
 
 WEIGHTS = Path(sam2.__file__).parents[1] / "demo" / "weights" / "sam2.safetensors"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.render import FrameTruth
-from vigil.demo.skeleton import COCO_KEYPOINTS
+from vigil.demo.world.render import FrameTruth
+from vigil.demo.world.skeleton import COCO_KEYPOINTS
 
 MIN_FRACTION = 0.2  # less visible than this counts as crowd: neither found nor missed
 MIN_PIXELS = 60

@@ -30,11 +30,12 @@ from typing import Any
 
 import numpy as np
 
-from vigil.demo import behaviors
 from vigil.demo.annotations import encode_mask
 from vigil.demo.images import scene_seeds
-from vigil.demo.render import FrameTruth
-from vigil.demo.scenes import Scene, make_scene
+from vigil.demo.world import behaviors
+from vigil.demo.world.render import FrameTruth
+from vigil.demo.world.scenes import Scene, make_scene
+from vigil.video import VideoWriter
 
 SCHEMA_VERSION = 1
 FPS = 12
@@ -112,23 +113,15 @@ def make_video(shot: Shot, out: Path) -> dict[str, Any]:
 
 def _render(scene: Scene, path: Path) -> dict[str, list[Any]]:
     """Encode the scene to `path`; return the ground truth columns."""
-    import av
-
     columns: dict[str, list[Any]] = {
         "frame": [], "track_id": [], "xyxy": [], "visible_fraction": [], "rle": [],
         "keypoints": [], "visibility": [],
     }  # fmt: skip
-    temporary = path.with_name(path.stem + ".tmp.mp4")
-    with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=round(scene.fps))
-        stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
-        stream.options = {"crf": str(CRF), "preset": "veryfast", "threads": "1"}
+    with VideoWriter(path, scene.width, scene.height, crf=CRF) as writer:
         for index in range(scene.n_frames):
             image, truth = scene.render(index)
             _append(columns, index, truth)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    temporary.replace(path)
+            writer.write(image, index / scene.fps)
     return columns
 
 

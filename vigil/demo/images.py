@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vigil.demo.annotations import CATEGORY, coco_annotations
-from vigil.demo.scenes import Scene, make_scene
+from vigil.demo.world.scenes import Scene, make_scene
 
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000

@@ -49,7 +49,7 @@ class Recipe:
 
     minutes: float = 80.0
     batch: int = 12
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 5e-4
     encoder_factor: float = 0.2
     weight_decay: float = 0.05
     clip: float = 20.0

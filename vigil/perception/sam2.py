@@ -29,11 +29,11 @@ _CONFIGS = {
     "large": "l",
 }
 _DEMO = {
-    "image_size": 256,
+    "image_size": 192,
     "image_encoder.trunk.embed_dim": 48,
     "image_encoder.trunk.stages": [1, 1, 2, 1],
     "image_encoder.trunk.global_att_blocks": [3],
-    "image_encoder.trunk.window_spec": [8, 4, 16, 8],  # divides a 256 px input: no padding
+    "image_encoder.trunk.window_spec": [8, 4, 12, 6],  # divides the input: no padding
     "image_encoder.neck.backbone_channel_list": [384, 192, 96, 48],
     "image_encoder.neck.fpn_top_down_levels": [0, 1, 2, 3],  # fine levels see the coarse ones
     "memory_attention.num_layers": 1,
@@ -68,7 +68,7 @@ def build_sam2(variant: str = "demo", video: bool = False) -> torch.nn.Module:
     """A SAM 2.1 with random weights, in evaluation mode on the CPU.
 
     Args:
-        variant: `demo` (10 M parameters, 256 px), `tiny`, `small`, `base_plus` or `large`
+        variant: `demo` (10 M parameters, 192 px), `tiny`, `small`, `base_plus` or `large`
             (1024 px).
         video: build sam2's video predictor instead of the bare network.
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.skeleton import CHANNEL, CHANNELS
+from vigil.demo.world.skeleton import CHANNEL, CHANNELS
 
 Floats = NDArray[np.float64]
 

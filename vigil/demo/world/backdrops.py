@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.cameras import Camera
-from vigil.demo.furniture import Face
-from vigil.demo.render import DEPTH_UNIT, Light
-from vigil.demo.rooms import Room
+from vigil.demo.world.cameras import Camera
+from vigil.demo.world.furniture import Face
+from vigil.demo.world.render import DEPTH_UNIT, Light
+from vigil.demo.world.rooms import Room
 
 Floats = NDArray[np.float64]
 Image = NDArray[Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.motions import Script
+from vigil.demo.world.motions import Script
 
 Floats = NDArray[np.float64]
 

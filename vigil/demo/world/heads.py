@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.clothes import Outfit
-from vigil.demo.meshes import Mesh
+from vigil.demo.world.clothes import Outfit
+from vigil.demo.world.meshes import Mesh
 
 Floats = NDArray[np.float64]
 

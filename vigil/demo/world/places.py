@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.cameras import Camera
-from vigil.demo.rooms import Room
+from vigil.demo.world.cameras import Camera
+from vigil.demo.world.rooms import Room
 
 Floats = NDArray[np.float64]
 

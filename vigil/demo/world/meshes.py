@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.skeleton import BONE
+from vigil.demo.world.skeleton import BONE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo import behaviors, incidents
-from vigil.demo.cameras import Camera
-from vigil.demo.motions import LEAD_S, Script
-from vigil.demo.places import Stage
-from vigil.demo.rooms import Room
+from vigil.demo.world import behaviors, incidents
+from vigil.demo.world.cameras import Camera
+from vigil.demo.world.motions import LEAD_S, Script
+from vigil.demo.world.places import Stage
+from vigil.demo.world.rooms import Room
 
 Floats = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.furniture import Builder, Face, Seat, furnish
-from vigil.demo.render import Light
-from vigil.demo.textures import (
+from vigil.demo.world.furniture import Builder, Face, Seat, furnish
+from vigil.demo.world.render import Light
+from vigil.demo.world.textures import (
     draw_floor_texture,
     draw_furniture_texture,
     draw_wall_texture,

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.bodies import Body
-from vigil.demo.cameras import Camera
-from vigil.demo.skeleton import Frame
+from vigil.demo.world.bodies import Body
+from vigil.demo.world.cameras import Camera
+from vigil.demo.world.skeleton import Frame
 
 Floats = NDArray[np.float64]
 Image = NDArray[Any]

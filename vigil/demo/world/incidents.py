@@ -1,12 +1,12 @@
-"""Assaults and faints, written into motion scripts like the behaviors of `vigil.demo.behaviors`."""
+"""Assaults and faints, written into motion scripts as `behaviors` writes its own."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.behaviors import draw_side
-from vigil.demo.motions import Script
+from vigil.demo.world.behaviors import draw_side
+from vigil.demo.world.motions import Script
 
 Floats = NDArray[np.float64]
 

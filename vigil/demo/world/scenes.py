@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.backdrops import Backdrop, draw_backdrop
-from vigil.demo.bodies import Body, draw_body, draw_height
-from vigil.demo.cameras import Camera, draw_camera
-from vigil.demo.casting import Event, cast_scene, leaf_label
-from vigil.demo.motions import Track
-from vigil.demo.render import (
+from vigil.demo.world.backdrops import Backdrop, draw_backdrop
+from vigil.demo.world.bodies import Body, draw_body, draw_height
+from vigil.demo.world.cameras import Camera, draw_camera
+from vigil.demo.world.casting import Event, cast_scene, leaf_label
+from vigil.demo.world.motions import Track
+from vigil.demo.world.render import (
     Composite,
     FrameTruth,
     Layer,
@@ -23,8 +23,8 @@ from vigil.demo.render import (
     draw_layer,
     frame_truth,
 )
-from vigil.demo.rooms import Room, draw_room
-from vigil.demo.skeleton import Frame, pose_bones
+from vigil.demo.world.rooms import Room, draw_room
+from vigil.demo.world.skeleton import Frame, pose_bones
 
 __all__ = ["Event", "FrameTruth", "Scene", "leaf_label", "make_scene"]
 

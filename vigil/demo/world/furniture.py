@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.textures import Texture, draw_furniture_texture, plain
+from vigil.demo.world.textures import Texture, draw_furniture_texture, plain
 
 Floats = NDArray[np.float64]
 

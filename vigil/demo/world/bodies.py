@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.demo.clothes import Outfit, draw_outfit
-from vigil.demo.heads import add_head
-from vigil.demo.meshes import Mesh, Ring
-from vigil.demo.skeleton import BONE, COCO_KEYPOINTS, Frame, rest_origins
+from vigil.demo.world.clothes import Outfit, draw_outfit
+from vigil.demo.world.heads import add_head
+from vigil.demo.world.meshes import Mesh, Ring
+from vigil.demo.world.skeleton import BONE, COCO_KEYPOINTS, Frame, rest_origins
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
