@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -38,7 +38,7 @@ def painted(masks: Sequence[PersonMask]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def untrained() -> object:
+def untrained() -> Any:
     """A SAM2 that has learned nothing: its masks are noise, its shapes are right."""
     import torch
 
@@ -46,7 +46,9 @@ def untrained() -> object:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    return build_sam2("demo", video=True)
+    model: Any = build_sam2("demo", video=True)
+    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(10)  # "it is there"
+    return model
 
 
 def test_the_detectors_masks_go_to_their_persons() -> None:
@@ -57,6 +59,12 @@ def test_the_detectors_masks_go_to_their_persons() -> None:
     assert (first.source, second.source) == ("detector", "box")
     np.testing.assert_array_equal(painted([first]), own[0])
     assert painted([second])[TOP : TOP + 64, 200:232].all()
+
+
+def sam2_segmenter(model: object, mode: str, crop: bool = True) -> Segmenter:
+    return (
+        VideoSegmenter(model, 0.5, crop, 0) if mode == "video" else ImageSegmenter(model, crop, 0)
+    )
 
 
 @pytest.mark.parametrize("mode", ["image", "video"])
@@ -83,6 +91,25 @@ def test_both_modes_of_sam2_answer_every_person_of_every_frame(untrained: Any, c
                 assert box[0] - 8 <= columns[0] <= columns[-1] <= box[2] + 8
 
 
+def test_on_a_key_frame_video_mode_sees_what_image_mode_sees(untrained: Any) -> None:
+    """The same region, box and weights give the same logits, to what JPEG leaves of the image."""
+    import torch
+
+    from vigil.perception import sam2
+
+    region, some = (20, 0, 116, 96), people((3, 40))
+    rng = np.random.default_rng(0)
+    frame = cv2.GaussianBlur(rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 3)
+    video = VideoSegmenter(untrained, 1.0, True, 0)
+    (seen,) = video._propagate([frame], [some], region)
+    with torch.inference_mode():
+        pixels = sam2.crop_input(frame, region, untrained.image_size)
+        box = torch.from_numpy(sam2.boxes_in_crop(some.xyxy, region, untrained.image_size))
+        logits, _, _ = sam2.decode(untrained, sam2.encode(untrained, pixels[None]), box)
+    expected = cv2.resize(logits[0, 0].numpy(), seen[3].shape)
+    assert np.corrcoef(seen[3].ravel(), expected.ravel())[0, 1] > 0.98
+
+
 def test_video_mode_keeps_sam2_quiet(untrained: Any, capfd: pytest.CaptureFixture[str]) -> None:
     list(sam2_segmenter(untrained, "video").segment([scene([40])], [people((1, 40))]))
     assert capfd.readouterr() == ("", "")
@@ -102,12 +129,3 @@ def test_large_crowded_frames_come_in_small_portions(untrained: Any) -> None:
 def test_key_frames_come_as_often_as_asked(untrained: Any) -> None:
     assert sam2_segmenter(untrained, "video").chunk_s == 0.5
     assert sam2_segmenter(untrained, "image").chunk_s == float("inf")
-
-
-def sam2_segmenter(model: object, mode: str, crop: bool = True) -> Segmenter:
-    return (
-        VideoSegmenter(model, 0.5, crop, 0) if mode == "video" else ImageSegmenter(model, crop, 0)
-    )
-
-
-SHIPPED = Path(__file__).parents[2] / "vigil" / "demo" / "weights" / "sam2.safetensors"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vigil.demo.images import make_image, scene_seeds
+from vigil.demo.images import make_images
 from vigil.errors import ModelError
 from vigil.perception import yolo, yolo_network
 from vigil.session import OnnxSession
@@ -89,9 +89,9 @@ def test_demo_detector_agrees_with_ultralytics_predict(tmp_path: Path) -> None:
     native = YOLO("yolo11n.yaml")
     native.model = model
     persons = 0
-    for image_id, seed in enumerate(scene_seeds("test", 0, 3)):
-        record = make_image(seed, image_id, tmp_path)["image"]
-        bgr = cv2.imread(str(tmp_path / record["file_name"]))
+    make_images(tmp_path, 3, 0, "test", workers=1)
+    for image in (tmp_path / "images").iterdir():
+        bgr = cv2.imread(str(image))
         tensor, letterbox = yolo.preprocess(bgr[..., ::-1], 224, 384)
         output = session.run({"images": tensor[None]})["output0"]
         found = yolo.postprocess(output, [letterbox])[0]

@@ -36,6 +36,7 @@ from vigil.perception.poses import Poses
 
 SIZE: Final = rtmo_network.VARIANTS["demo"].input_size
 SMALL_SIZE: Final = (256, 160)
+OUTSIDE_COST: Final = 1e4  # SimOTA adds 1e5 for a cell outside a person's box or center
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,16 @@ class Recipe:
     """Numbers of the training; `minutes` is the whole budget of wall-clock time.
 
     Shares are of that budget. `encoder_factor` slows the attention layer, as RTMO's authors do.
-    The losses weigh as in their second stage, which from `second_stage` on holds in full: the
-    assigner's proxy pose and the scores learn from the coordinate classifier's own poses.
     """
 
     minutes: float = 80.0
     batch: int = 12
-    learning_rate: float = 5e-4
+    learning_rate: float = 1.5e-3
     encoder_factor: float = 0.2
     weight_decay: float = 0.05
     clip: float = 20.0
     warm_up: float = 0.02
     small_until: float = 0.75
-    second_stage: float = 0.1
     small_zoom: tuple[float, float] = (1.0, 1.9)
     zoom: tuple[float, float] = (0.8, 1.4)
     averaging: float = 0.998
@@ -87,6 +85,7 @@ def start(recipe: Recipe, device: torch.device) -> Run:
     torch.manual_seed(recipe.seed)
     model: Any = rtmo_network.build_rtmo("demo")
     model.init_weights()
+    _adapt(model.head)
     model = model.to(device, memory_format=torch.channels_last)
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -105,6 +104,27 @@ def start(recipe: Recipe, device: torch.device) -> Run:
         fused=True,
     )
     return Run(model, copy.deepcopy(model).eval(), optimizer)
+
+
+def _adapt(head: Any) -> None:
+    """Set mmpose's head up for learning fast from nothing.
+
+    The losses weigh as in the second stage of RTMO's authors from the beginning: scores and proxy
+    poses learn from the coordinate classifier. And SimOTA gives a person up to ten of the cells
+    inside its box instead of as many as already fit it well, which is one for a fresh network.
+    """
+    head.proxy_target_cc = True
+    head.loss_mle.loss_weight = 5.0
+    head.loss_oks.loss_weight = 10.0
+    head.use_aux_loss = True  # L1 on the boxes
+    match = head.assigner.dynamic_k_matching
+
+    def generous(
+        cost: torch.Tensor, quality: torch.Tensor, persons: int, valid: torch.Tensor
+    ) -> Any:
+        return match(cost, (cost < OUTSIDE_COST).to(quality.dtype), persons, valid)
+
+    head.assigner.dynamic_k_matching = generous
 
 
 def save(run: Run, path: Path) -> None:
@@ -224,18 +244,13 @@ def _average(run: Run, recipe: Recipe) -> None:
 
 
 def set_schedule(run: Run, recipe: Recipe, progress: float) -> float:
-    """Set learning rates and loss weights for this share of the budget; returns the rate."""
+    """Set the learning rates for this share of the budget; returns the rate."""
     warm = min(1.0, progress / recipe.warm_up) if recipe.warm_up else 1.0
     rest = max(0.0, (progress - recipe.warm_up) / (1 - recipe.warm_up))
     falling = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, rest)))
     rate = recipe.learning_rate * max(warm, 0.01) * falling
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    late = progress >= recipe.second_stage
-    head = run.model.head
-    head.proxy_target_cc = late
-    head.loss_mle.loss_weight = 5.0
-    head.loss_oks.loss_weight = 10.0
     return rate
 
 
