@@ -12,6 +12,7 @@ import torch
 
 from tests.skeletons import annotation, config, write_set
 from vigil import export as exporting
+from vigil.config import load
 from vigil.dataset import tensors
 from vigil.errors import InputError, ModelError
 from vigil.models import store
@@ -139,3 +140,14 @@ def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(packed["inputs"].numpy()[0], keypoints[index])
         assert packed["data_samples"].metainfo["img_shape"] == tuple(sizes[index][::-1])
         assert int(packed["data_samples"].gt_labels.item) == labels[index]
+
+
+def test_committed_configuration_is_what_the_shipped_parameters_give(tmp_path: Path) -> None:
+    """Change params.yaml or a template, and the files in git must follow (`stages.export`)."""
+    root = Path(__file__).parent.parent
+    cfg, paths = load(root / "params.yaml")
+    spec = store.ModelSpec.of("protogcn", cfg.classes, cfg.models, cfg.dataset)
+    exporting.write_configs(tmp_path, spec, cfg.export)
+    for path in tmp_path.rglob("*.*"):
+        committed = paths.triton_repo / "protogcn" / path.relative_to(tmp_path)
+        assert committed.read_text() == path.read_text(), committed

@@ -15,10 +15,9 @@ from pathlib import Path
 from vigil.config import Config
 from vigil.errors import InputError
 from vigil.paths import Paths
+from vigil.perception.segmenter import weights_file
 from vigil.schema import atomic
 from vigil.weights import MIRROR_VARIABLE, Entry, entry, fetch
-
-SEGMENTER_FILE = "sam2.safetensors"
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,11 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
             _copy(source, target)
             done.append(Installed(role, target, source.name, "yours"))
         return done
+    if config.skeletons.pose != "rtmo":
+        raise InputError(
+            f"weights: {config.skeletons.pose}: expected a file of yours (weights.set: files), "
+            f"got the set {config.weights.set}, which has only rtmo"
+        )
     kind = config.weights.set
     found = entry(kind, config.weights.detector)
     _export_yolo(
@@ -71,9 +75,9 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
     found = entry(kind, config.weights.pose)
     _export_pose(found, fetch(found, paths.pretrained, say), pose, config.skeletons.input_size)
     done.append(Installed("pose", pose, found.name, found.license))
-    if config.mask.detector.name == "yolo11":
+    target = weights_file(config, paths)
+    if target is not None:
         found = entry(kind, config.weights.segmenter)
-        target = paths.pretrained / SEGMENTER_FILE
         _install_sam2(found, fetch(found, paths.pretrained, say), target)
         done.append(Installed("segmenter", target, found.name, found.license))
     return done
