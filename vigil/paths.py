@@ -71,6 +71,11 @@ class Paths:
         return self.models / "pretrained"
 
     @property
+    def segmenter(self) -> Path:
+        """SAM2's tensors, whichever its variant."""
+        return self.pretrained / "sam2.safetensors"
+
+    @property
     def stage_reports(self) -> Path:
         """What each per-video stage did to each video, one JSON a stage."""
         return self.reports / "stages"

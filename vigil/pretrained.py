@@ -15,7 +15,6 @@ from pathlib import Path
 from vigil.config import Config
 from vigil.errors import InputError
 from vigil.paths import Paths
-from vigil.perception.segmenter import weights_file
 from vigil.schema import atomic
 from vigil.weights import MIRROR_VARIABLE, Entry, entry, fetch
 
@@ -75,9 +74,9 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
     found = entry(kind, config.weights.pose)
     _export_pose(found, fetch(found, paths.pretrained, say), pose, config.skeletons.input_size)
     done.append(Installed("pose", pose, found.name, found.license))
-    target = weights_file(config, paths)
-    if target is not None:
+    if config.mask.detector.name == "yolo11":
         found = entry(kind, config.weights.segmenter)
+        target = paths.segmenter
         _install_sam2(found, fetch(found, paths.pretrained, say), target)
         done.append(Installed("segmenter", target, found.name, found.license))
     return done

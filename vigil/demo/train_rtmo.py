@@ -48,10 +48,10 @@ class Recipe:
 
     minutes: float = 80.0
     batch: int = 12
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 6e-4
     encoder_factor: float = 0.2
     weight_decay: float = 0.05
-    clip: float = 20.0
+    clip: float = 10.0
     warm_up: float = 0.02
     small_until: float = 0.75
     small_zoom: tuple[float, float] = (1.0, 1.9)

@@ -224,7 +224,7 @@ def weights_file(config: Config, paths: Paths) -> Path | None:
     """
     if config.mask.detector.name == "yolo11-seg":
         return None
-    path = paths.pretrained / "sam2.safetensors"
+    path = paths.segmenter
     if not path.is_file():
         raise ModelError(f"segmenter: {path}: expected SAM2's weights, got no file")
     return path
