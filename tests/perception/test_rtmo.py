@@ -15,6 +15,7 @@ from vigil.errors import ModelError
 from vigil.perception import rtmo, rtmo_network
 from vigil.session import OnnxSession
 
+SIZE = rtmo_network.VARIANTS["demo"].input_size
 WEIGHTS = Path(rtmo.__file__).parents[1] / "demo/weights/rtmo.safetensors"
 
 pytestmark = [
@@ -135,7 +136,7 @@ def test_graph_and_postprocess_equal_mmpose_on_rendered_scenes(
     """Same persons, within 1 px and 0.01 of score, at once and one by one."""
     model = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(model, WEIGHTS)
-    inputs = np.stack([rtmo.preprocess(scene, (384, 224))[0] for scene in scenes])
+    inputs = np.stack([rtmo.preprocess(scene, SIZE)[0] for scene in scenes])
     session = OnnxSession(graph, device="cpu")
     batch = session.run({"input": inputs})
     persons = 0
@@ -160,7 +161,9 @@ def test_graph_declares_what_every_server_can_load(graph: Path) -> None:
     assert model.ir_version == 8
     assert [opset.version for opset in model.opset_import] == [17]
     session = OnnxSession(graph, device="cpu")
-    assert [(spec.name, spec.shape) for spec in session.inputs] == [("input", (None, 3, 224, 384))]
+    assert [(spec.name, spec.shape) for spec in session.inputs] == [
+        ("input", (None, 3, SIZE[1], SIZE[0]))
+    ]
     assert {spec.name: spec.shape for spec in session.outputs} == {
         "boxes": (None, 32, 4),
         "scores": (None, 32),
@@ -195,12 +198,12 @@ def test_demo_weights_find_the_joints_of_held_out_scenes() -> None:
 
     graph = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(graph, WEIGHTS)
-    graph = rtmo_network.exportable(graph, (384, 224), 32)
+    graph = rtmo_network.exportable(graph, SIZE, 32)
     found = joints = 0
     for seed in scene_seeds("test", 2, 10):
         scene = make_scene(seed)
         image, truth = scene.render(scene.n_frames // 2)
-        tensor, scale = rtmo.preprocess(image, (384, 224))
+        tensor, scale = rtmo.preprocess(image, SIZE)
         with torch.no_grad():
             boxes, scores, keypoints = graph(torch.from_numpy(tensor[None]))
         outputs = {"boxes": boxes[0], "scores": scores[0], "keypoints": keypoints[0]}

@@ -113,6 +113,7 @@ def augment(
     size: tuple[int, int],
     zoom: tuple[float, float],
     random: np.random.Generator,
+    focus: float = 0.0,
 ) -> tuple[NDArray[np.uint8], Persons]:
     """Flip, zoom, shift and recolor one image.
 
@@ -122,6 +123,7 @@ def augment(
         size: width and height in pixels of the result.
         zoom: least and greatest magnification, 1 being "the whole image just fits".
         random: source of all chance.
+        focus: chance that the shift brings a person near the middle.
 
     Returns:
         The (height, width, 3) uint8 result and the persons still mostly inside it.
@@ -131,11 +133,13 @@ def augment(
     scale = min(width / full[0], height / full[1]) * random.uniform(*zoom)
     slack = np.array(size) - full * scale
     shift = slack * random.uniform(-0.05, 1.05, size=2)
-    flip = bool(random.random() < 0.5)
-    sign = -1.0 if flip else 1.0
-    matrix = np.array([[sign * scale, 0, shift[0]], [0, scale, shift[1]]])
-    if flip:
-        matrix[0, 2] = width - 1 - shift[0]
+    if len(persons.boxes) and random.random() < focus:
+        box = persons.boxes[random.integers(len(persons.boxes))]
+        aim = np.array(size) * random.uniform(0.35, 0.65, size=2)
+        shift = aim - scale * (box[:2] + box[2:]) / 2
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    if random.random() < 0.5:
+        matrix[0] = [-scale, 0, width - 1 - shift[0]]
     warped = cv2.warpAffine(
         image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(PAD_VALUE,) * 3
     )

@@ -35,7 +35,7 @@ from vigil.perception import rtmo, rtmo_network
 from vigil.perception.poses import Poses
 
 SIZE: Final = rtmo_network.VARIANTS["demo"].input_size
-SMALL_SIZE: Final = (256, 160)
+CROP_SIZE: Final = (256, 160)
 OUTSIDE_COST: Final = 1e4  # SimOTA adds 1e5 for a cell outside a person's box or center
 
 
@@ -47,15 +47,16 @@ class Recipe:
     """
 
     minutes: float = 80.0
-    batch: int = 12
+    batch: int = 16
     learning_rate: float = 6e-4
     encoder_factor: float = 0.2
     weight_decay: float = 0.05
     clip: float = 10.0
     warm_up: float = 0.02
-    small_until: float = 0.75
-    small_zoom: tuple[float, float] = (1.0, 1.9)
-    zoom: tuple[float, float] = (0.8, 1.4)
+    crops_until: float = 0.88
+    crop_zoom: tuple[float, float] = (1.4, 2.6)
+    focus: float = 0.9
+    zoom: tuple[float, float] = (0.8, 1.25)
     averaging: float = 0.998
     checkpoint_minutes: float = 3.0
     validate_minutes: float = 6.0
@@ -117,6 +118,7 @@ def _adapt(head: Any) -> None:
     head.loss_mle.loss_weight = 5.0
     head.loss_oks.loss_weight = 10.0
     head.use_aux_loss = True  # L1 on the boxes
+    head.assigner.candidate_topk = 6
     match = head.assigner.dynamic_k_matching
 
     def generous(
@@ -191,10 +193,11 @@ def step(
         progress: share of the time budget already used.
     """
     device = next(run.model.parameters()).device
-    small = progress < recipe.small_until
-    size, zoom = (SMALL_SIZE, recipe.small_zoom) if small else (SIZE, recipe.zoom)
+    crop = progress < recipe.crops_until
+    size, zoom = (CROP_SIZE, recipe.crop_zoom) if crop else (SIZE, recipe.zoom)
+    focus = recipe.focus if crop else 0.0
     made = [
-        pose_data.augment(images.images[row], images.persons[row], size, zoom, random)
+        pose_data.augment(images.images[row], images.persons[row], size, zoom, random, focus)
         for row in rows
     ]
     pixels = torch.from_numpy(np.stack([image for image, _ in made])).to(device)

@@ -38,7 +38,7 @@ class Variant:
 
 
 VARIANTS: Final[Mapping[str, Variant]] = {
-    "demo": Variant("rtmo-t_8xb32-600e_body7-416x416", (384, 224), 32),
+    "demo": Variant("rtmo-t_8xb32-600e_body7-416x416", (512, 288), 32),
     "t": Variant("rtmo-t_8xb32-600e_body7-416x416", (416, 416), 100),
     "s": Variant("rtmo-s_8xb32-600e_body7-640x640", (640, 640), 100),
     "m": Variant("rtmo-m_16xb16-600e_body7-640x640", (640, 640), 100),
@@ -88,24 +88,20 @@ def build_rtmo(variant: str) -> torch.nn.Module:
 
 
 def _narrow(config: Any) -> None:
-    """Shrink RTMO-t's model configuration in place to the demo's sizes.
-
-    Most of the time goes into the fine-grained first stages of the backbone: those are narrow,
-    while the neck and the head, which must hold 17 exact places in one vector, stay wide.
-    """
-    thin, wide, hidden, pose, feature = 0.25, 0.5, 128, 192, 96
+    """Shrink RTMO-t's model configuration in place to the demo's sizes."""
+    widen, hidden, pose, feature = 0.25, 128, 128, 64
     fused = {"type": "SiLU", "inplace": True}  # Swish, in one operation instead of two
     config.backbone.act_cfg = config.head.head_module_cfg.act_cfg = fused
-    config.backbone.widen_factor = thin
+    config.backbone.widen_factor = widen
     config.neck.update(
-        in_channels=[int(channels * thin) for channels in (256, 512, 1024)],
-        widen_factor=wide,
+        in_channels=[int(channels * widen) for channels in (256, 512, 1024)],
+        widen_factor=widen,
         hidden_dim=hidden,
     )
     config.neck.encoder_cfg.self_attn_cfg.embed_dims = hidden
     config.neck.encoder_cfg.ffn_cfg.update(embed_dims=hidden, feedforward_channels=2 * hidden)
-    config.neck.projector.update(in_channels=[hidden] * 2, out_channels=int(512 * wide))
-    config.head.head_module_cfg.update(widen_factor=wide, pose_vec_channels=pose)
+    config.neck.projector.update(in_channels=[hidden] * 2, out_channels=int(512 * widen))
+    config.head.head_module_cfg.update(widen_factor=widen, pose_vec_channels=pose)
     config.head.dcc_cfg.update(
         in_channels=pose, feat_channels=feature, spe_channels=feature, num_bins=(96, 128)
     )
