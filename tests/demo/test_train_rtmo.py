@@ -194,7 +194,8 @@ def test_a_short_training_learns_resumes_and_ships_loadable_weights(
     assert first["images"] == 4
     again = train_rtmo.train(data, tmp_path, recipe, torch.device("cpu"))
     assert again["iterations"] == first["iterations"]  # its minutes were already over
-    more = train_rtmo.train(data, tmp_path, replace(recipe, minutes=0.04), torch.device("cpu"))
+    longer = replace(recipe, minutes=first["minutes"] + 0.02)
+    more = train_rtmo.train(data, tmp_path, longer, torch.device("cpu"))
     assert more["iterations"] > first["iterations"]
     model = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(model, tmp_path / "rtmo.safetensors")

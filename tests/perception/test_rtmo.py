@@ -154,7 +154,7 @@ def test_graph_and_postprocess_equal_mmpose_on_rendered_scenes(
 
 
 def test_graph_declares_what_every_server_can_load(graph: Path) -> None:
-    """Opset 17, IR 8, only the batch axis free, 32 candidates, the demo's input size."""
+    """Opset 17, IR 8, only the batch axis free, 100 candidates, the demo's input size."""
     import onnx
 
     model = onnx.load(graph)
@@ -165,9 +165,9 @@ def test_graph_declares_what_every_server_can_load(graph: Path) -> None:
         ("input", (None, 3, SIZE[1], SIZE[0]))
     ]
     assert {spec.name: spec.shape for spec in session.outputs} == {
-        "boxes": (None, 32, 4),
-        "scores": (None, 32),
-        "keypoints": (None, 32, 17, 3),
+        "boxes": (None, 100, 4),
+        "scores": (None, 100),
+        "keypoints": (None, 100, 17, 3),
     }
     assert session.metadata["variant"] == "demo"
 
@@ -198,7 +198,7 @@ def test_demo_weights_find_the_joints_of_held_out_scenes() -> None:
 
     graph = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(graph, WEIGHTS)
-    graph = rtmo_network.exportable(graph, SIZE, 32)
+    graph = rtmo_network.exportable(graph, SIZE, 100)
     found = joints = 0
     for seed in scene_seeds("test", 2, 10):
         scene = make_scene(seed)

@@ -259,7 +259,9 @@ def set_schedule(run: Run, recipe: Recipe, progress: float) -> float:
 
 def predict(model: Any, images: PoseImages) -> Iterator[tuple[int, Poses]]:
     """Poses of every image in pixels of the original, by the graph that is exported."""
-    graph = rtmo_network.exportable(copy.deepcopy(model).cpu(), SIZE, 32)
+    graph = rtmo_network.exportable(
+        copy.deepcopy(model).cpu(), SIZE, rtmo_network.VARIANTS["demo"].top_k
+    )
     for row, image_id in enumerate(images.ids):
         pixels = torch.from_numpy(images.images[row : row + 1])
         with torch.no_grad():

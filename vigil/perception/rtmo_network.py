@@ -38,7 +38,7 @@ class Variant:
 
 
 VARIANTS: Final[Mapping[str, Variant]] = {
-    "demo": Variant("rtmo-t_8xb32-600e_body7-416x416", (512, 288), 32),
+    "demo": Variant("rtmo-t_8xb32-600e_body7-416x416", (512, 288), 100),
     "t": Variant("rtmo-t_8xb32-600e_body7-416x416", (416, 416), 100),
     "s": Variant("rtmo-s_8xb32-600e_body7-640x640", (640, 640), 100),
     "m": Variant("rtmo-m_16xb16-600e_body7-640x640", (640, 640), 100),
