@@ -154,6 +154,7 @@ class AugmentSection(Section):
 class TrainSection(Section):
     """Stage `train`, the same for every recognizer."""
 
+    threads: int = Field(ge=1, description="CPU threads; small networks gain nothing from more")
     epochs: int = Field(ge=1, le=2000, description="passes over the training clips")
     batch_size: int = Field(ge=2, le=1024, description="clips per step")
     lr: float = Field(gt=0, le=10, description="highest learning rate; cosine to 0")

@@ -68,6 +68,7 @@ def train(
 
     from vigil.models import training_hooks
 
+    torch.set_num_threads(config.train.threads)
     run = work / f"{name}-{key(name, config, annotations, fold)}"
     described = runner_config(name, config, annotations, run, fold, training, bool(validation))
     described["custom_hooks"] += training_hooks.configs(run, config.train)

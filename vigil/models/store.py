@@ -98,7 +98,10 @@ def build(spec: ModelSpec) -> SkeletonRecognizer:
     sections = ModelsSection.model_validate({spec.name: spec.params})
     config = models.model_config(sections, spec.name, len(spec.classes))
     from mmaction.registry import MODELS
+    from mmengine.registry import DefaultScope
 
-    recognizer: SkeletonRecognizer = MODELS.build(config)
+    # Another package of the family may have made itself the default in this process.
+    with DefaultScope.overwrite_default_scope("mmaction"):
+        recognizer: SkeletonRecognizer = MODELS.build(config)
     recognizer.eval()
     return recognizer
