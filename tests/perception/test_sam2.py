@@ -126,12 +126,9 @@ def test_official_checkpoint_layout_is_read(demo: torch.nn.Module, tmp_path: Pat
     assert not again.training
 
 
-@pytest.mark.parametrize(
-    ("variant", "millions"), [("demo", 10.1), ("tiny", 38.9), ("small", 46.0), ("base_plus", 80.8)]
-)
+@pytest.mark.parametrize(("variant", "millions"), [("demo", 10.1), ("tiny", 38.9), ("small", 46.0)])
 def test_variants_have_their_published_size(variant: str, millions: float) -> None:
-    with torch.device("meta"):
-        size = sum(p.numel() for p in sam2.build_sam2(variant).parameters()) / 1e6
+    size = sum(p.numel() for p in sam2.build_sam2(variant).parameters()) / 1e6
     assert size == pytest.approx(millions, abs=0.15)
 
 
