@@ -47,10 +47,10 @@ class Options:
         seed: of the weights and the order of the data.
     """
 
-    minutes: float = 45.0
-    crops: int = 8
+    minutes: float = 120.0
+    crops: int = 4
     prompts: int = 3
-    learning_rate: float = 6e-4
+    learning_rate: float = 4e-4
     checkpoint_minutes: float = 3.0
     seed: int = 0
 
@@ -332,9 +332,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the demo's small SAM 2.1.")
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, default=45.0, help="training time")
-    parser.add_argument("--crops", type=int, default=8, help="parts of images per step")
-    parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak of AdamW's")
+    parser.add_argument("--minutes", type=float, default=120.0, help="training time")
+    parser.add_argument("--crops", type=int, default=4, help="parts of images per step")
+    parser.add_argument("--learning-rate", type=float, default=4e-4, help="peak of AdamW's")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     import torch

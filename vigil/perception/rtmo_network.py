@@ -171,6 +171,7 @@ def export_rtmo(
         raise ModelError(f"rtmo: input_size: expected multiples of 32, got {width} x {height}")
     top_k = min(VARIANTS[variant].top_k, width * height // 256 + width * height // 1024)
     graph = _to_onnx(exportable(model, (width, height), top_k), (width, height))
+    _declare(graph, {"boxes": (top_k, 4), "scores": (top_k,), "keypoints": (top_k, 17, 3)})
     metadata = {"model": "rtmo", "variant": variant, "input": "bgr 0-255", "keypoints": "coco17"}
     import onnx
 
@@ -205,6 +206,14 @@ def _to_onnx(module: torch.nn.Module, size: tuple[int, int]) -> Any:
     graph = onnx.load_from_string(buffer.getvalue())
     graph.ir_version = IR_VERSION
     return graph
+
+
+def _declare(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Write the outputs' sizes behind the batch axis into the graph, which tracing leaves open."""
+    for output in graph.graph.output:
+        sizes = output.type.tensor_type.shape.dim[1:]
+        for size, value in zip(sizes, shapes[output.name], strict=True):
+            size.dim_value = value
 
 
 def exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Module:
