@@ -28,8 +28,8 @@ def test_the_demo_networks_are_exported_at_the_size_of_the_parameters(
     config, paths = load(project(params))
     roles = {item.role: item for item in install(config, paths, say)}
     assert set(roles) == {"detector", "pose", "segmenter"}
-    width, height = config.mask.detector.input_size
-    for role in ("detector", "pose"):
+    sizes = {"detector": config.mask.detector.input_size, "pose": config.skeletons.input_size}
+    for role, (width, height) in sizes.items():
         assert OnnxSession(roles[role].path).inputs[0].shape == (None, 3, height, width)
     assert "AGPL" in roles["detector"].license
     assert roles["segmenter"].path.suffix == ".safetensors"
