@@ -73,7 +73,12 @@ def _quality(report: dict[str, Any]) -> list[str]:
         found = report["metrics"].get(key)
         if found:
             interval = f"{found['value']:.3f}  [{found['low']:.3f}, {found['high']:.3f}] 95 %"
-            rows.append(f"  {name:14s} {interval}, n = {report['n']}")
+            others = "".join(
+                f", {baseline} {scores[key]['value']:.3f}"
+                for baseline, scores in report["baselines"].items()
+                if key in scores
+            )
+            rows.append(f"  {name:14s} {interval}, n = {report['n']}{others}")
     return rows
 
 
