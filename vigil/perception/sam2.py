@@ -80,7 +80,7 @@ def build_sam2(variant: str = "demo", video: bool = False) -> torch.nn.Module:
     """
     if variant not in _CONFIGS:
         raise ModelError(f"sam2: variant: expected one of {', '.join(_CONFIGS)}, got {variant!r}")
-    compat.apply()
+    compat.bridge_torchvision()
     import sam2
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
