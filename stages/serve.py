@@ -1,4 +1,4 @@
-"""Serve every model of the repository with the embedded Triton, on loopback, until Ctrl-C."""
+"""Serve the configured models with the embedded Triton, on loopback, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from argparse import Namespace
 
 from vigil.command import run
 from vigil.config import Config
-from vigil.errors import ServerError
+from vigil.errors import ModelError, ServerError
 from vigil.paths import Paths
+from vigil.serving.repository import servable
 from vigil.serving.server import EmbeddedTriton
 
 
 def main(config: Config, paths: Paths, _: Namespace) -> None:
     """Start the server, say where it listens, and stop it cleanly on Ctrl-C or SIGTERM."""
+    models = servable(paths.triton_repo)
+    if not models:
+        raise ModelError(f"serve: {paths.triton_repo}: expected an exported recognizer, got none")
     stop = threading.Event()
     server = EmbeddedTriton(
         paths.triton_repo,
+        models,
         http_port=config.serve.http_port,
         grpc_port=config.serve.grpc_port,
         metrics_port=config.serve.metrics_port,

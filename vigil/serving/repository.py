@@ -78,6 +78,16 @@ def versions(model: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
+def servable(repository: Path) -> list[str]:
+    """Return the names of the models that have a configuration and at least one version.
+
+    Networks that only the stages use (detector, pose) lie in the repository without a
+    configuration and are not served.
+    """
+    folders = sorted(path.parent for path in repository.glob("*/config.pbtxt"))
+    return [folder.name for folder in folders if versions(folder)]
+
+
 def check_model(model: Path) -> ModelConfig:
     """Compare a model's configuration with every ONNX file and label list it serves.
 
