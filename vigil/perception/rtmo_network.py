@@ -68,9 +68,8 @@ def build_rtmo(variant: str) -> torch.nn.Module:
         import mmpose.models
         from mmengine.config import Config
         from mmengine.logging import MMLogger
-        from mmengine.registry import init_default_scope
+        from mmengine.registry import DefaultScope
 
-    init_default_scope("mmpose")
     MMLogger.get_current_instance().setLevel("ERROR")  # else a line per initialized tensor
     folder = Path(mmpose.__file__).parent / ".mim/configs"
     stem = VARIANTS[variant].config
@@ -83,7 +82,8 @@ def build_rtmo(variant: str) -> torch.nn.Module:
         _narrow(config)
     width, height = VARIANTS[variant].input_size
     config.test_cfg.input_size = (height, width)
-    model: torch.nn.Module = mmpose.models.build_pose_estimator(config)
+    with DefaultScope.overwrite_default_scope("mmpose"):  # and nobody else's after this
+        model: torch.nn.Module = mmpose.models.build_pose_estimator(config)
     return model.eval()
 
 
