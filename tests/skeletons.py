@@ -70,7 +70,7 @@ def config(**train: Any) -> Config:
         "layout": "coco",
         "stream": "jm",
     }
-    values["train"] |= {"epochs": 2, "batch_size": 6, "warmup_epochs": 0, **train}
+    values["train"]["all"] |= {"epochs": 2, "batch_size": 6, "warmup_epochs": 0, **train}
     values["evaluate"] |= {"bootstrap": 100}
     values["export"] |= {"max_batch": 9}
     return Config.model_validate(values)

@@ -25,8 +25,7 @@ CLASSES = ("normal", "assault", "실신")
 def save_model(folder: Path, **params: Any) -> store.ModelSpec:
     """Save a recognizer with random weights whose motion topology is not zero."""
     cfg = config()
-    section = cfg.models.protogcn.model_copy(update=params)
-    sections = cfg.models.model_copy(update={"protogcn": section})
+    sections = {"protogcn": cfg.models["protogcn"].model_copy(update=params)}
     spec = store.ModelSpec.of("protogcn", CLASSES, sections, cfg.dataset)
     torch.manual_seed(0)
     recognizer = store.build(spec)

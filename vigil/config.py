@@ -18,6 +18,7 @@ from vigil.paths import Paths
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
 Size = tuple[Side, Side]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class Section(BaseModel):
@@ -152,7 +153,7 @@ class AugmentSection(Section):
 
 
 class TrainSection(Section):
-    """Stage `train`, the same for every recognizer."""
+    """Stage `train`: one recognizer's training, `train.all` with `train.<name>` laid over it."""
 
     threads: int = Field(ge=1, description="CPU threads; small networks gain nothing from more")
     epochs: int = Field(ge=1, le=2000, description="passes over the training clips")
@@ -168,17 +169,17 @@ class TrainSection(Section):
     balance: bool = Field(description="weigh classes inversely to their number of clips")
     ema_momentum: Fraction = Field(description="averaging of weights per step; 0: off")
     select: Literal["last", "best"] = Field(description="weights to keep: last, or best val loss")
+    init: str = Field(
+        description="weights to begin with: demo/<name> as shipped, a trained model's folder, or ''"
+    )
     seed: int = Field(ge=0, description="random seed of weights, order and augmentation")
     augment: AugmentSection
 
 
-class ProtoGCNSection(Section):
-    """The recognizer `protogcn`."""
+class RecognizerSection(Section):
+    """What every skeleton recognizer has; `type` names the plug-in of `vigil.models`."""
 
-    base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; paper: 96")
-    stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
-        min_length=1, max_length=4, description="blocks per stage; paper: 4, 3, 3"
-    )
+    type: str = Field(description="plug-in; without it the entry's own name")
     layout: Literal["coco", "coco_new"] = Field(description="17 joints, or 20 with hip and neck")
     stream: str = Field(
         pattern=r"^(j|b|k|jm|bm|km)(\+(j|b|k|jm|bm|km))*$",
@@ -187,14 +188,21 @@ class ProtoGCNSection(Section):
     norm: Literal["image", "box", "body"] = Field(description="units of the coordinates")
     min_score: Fraction = Field(description="joints scored at or below it are missing")
     dropout: float = Field(ge=0, lt=1, description="before the classifier")
+
+
+class ProtoGCNSection(RecognizerSection):
+    """ProtoGCN (Liu et al., CVPR 2025)."""
+
+    type: Literal["protogcn"]
+    base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; paper: 96")
+    stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; paper: 4, 3, 3"
+    )
     w_csc: float = Field(ge=0, le=10, description="weight of the contrastive loss; 0: no branch")
     n_prototypes: int = Field(ge=1, le=4096, description="prototypes of the reconstruction")
 
 
-class ModelsSection(Section):
-    """One section per recognizer; the stages train, evaluate and export take its name."""
-
-    protogcn: ProtoGCNSection
+ModelSection = Annotated[ProtoGCNSection, Field()]
 
 
 class EvaluateSection(Section):
@@ -248,8 +256,13 @@ class Config(Section):
     clips: ClipsSection
     skeletons: SkeletonsSection
     dataset: DatasetSection
-    train: TrainSection
-    models: ModelsSection
+    train: dict[Name, dict[str, Any]] = Field(
+        description="`all`: what holds for every recognizer; `<name>`: what differs for one"
+    )
+    recognizers: tuple[Name, ...] = Field(
+        min_length=1, description="entries of `models` that are trained, evaluated and exported"
+    )
+    models: dict[Name, ModelSection]
     evaluate: EvaluateSection
     export: ExportSection
     serve: ServeSection
@@ -263,10 +276,48 @@ class Config(Section):
             raise ValueError(f"normal_class: expected one of {list(self.classes)}")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _types_default_to_names(cls, raw: Any) -> Any:
+        """Let `models.protogcn` without a `type` be of type `protogcn`."""
+        entries = raw.get("models") if isinstance(raw, dict) else None
+        if not isinstance(entries, dict):
+            return raw
+        typed = {
+            name: {"type": name, **entry} if isinstance(entry, dict) else entry
+            for name, entry in entries.items()
+        }
+        return raw | {"models": typed}
+
+    @model_validator(mode="after")
+    def _recognizers_are_known(self) -> Config:
+        unknown = [name for name in self.recognizers if name not in self.models]
+        unknown += [name for name in self.train if name not in {"all", *self.models}]
+        if unknown:
+            raise ValueError(f"expected names of models ({', '.join(self.models)}), got {unknown}")
+        for name in self.models:
+            self.training(name)
+        return self
+
+    def training(self, name: str) -> TrainSection:
+        """Return how the recognizer `name` is trained: `train.all` with `train.<name>` over it."""
+        return TrainSection.model_validate(
+            _merge(self.train.get("all", {}), self.train.get(name, {}))
+        )
+
     def resolve(self, root: Path) -> Paths:
         """Return the artefact paths of a project whose parameter file lies in `root`."""
         parts = {name: root / value for name, value in self.paths.model_dump().items()}
         return Paths(root=root, **parts)
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the leaves of `over` in place of its own."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both else value
+    return merged
 
 
 def load(path: Path | str = "params.yaml") -> tuple[Config, Paths]:

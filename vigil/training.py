@@ -20,18 +20,24 @@ from vigil import compat, models
 from vigil.config import Config, TrainSection
 from vigil.dataset import read_annotations, select, tensors
 from vigil.errors import InputError
-from vigil.models.store import ModelSpec, build, save, served
+from vigil.items import file_hash
+from vigil.models.store import ModelSpec, begin, build, save, served
 from vigil.splits import split_name
+from vigil.weights import entry, fetch
 
 _CODE = "2"  # raise when a change of the code changes what a training gives
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
     """Return the content key of a training: data, parameters, classes, fold and code version."""
+    params = config.training(name)
+    initial = _initial(params.init, annotations.parent) if params.init else None
     parts = [
         _CODE, name, list(config.classes), fold,
+        file_hash(initial) if initial and initial.is_file() else None,
         models.section(config.models, name).model_dump(mode="json"),
-        config.dataset.model_dump(mode="json"), config.train.model_dump(mode="json"),
+        config.dataset.model_dump(mode="json"),
+        params.model_dump(mode="json"),
         hashlib.sha256(annotations.read_bytes()).hexdigest(),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -68,20 +74,31 @@ def train(
 
     from vigil.models import training_hooks
 
-    torch.set_num_threads(config.train.threads)
+    params = config.training(name)
+    torch.set_num_threads(params.threads)
     run = work / f"{name}-{key(name, config, annotations, fold)}"
     described = runner_config(name, config, annotations, run, fold, training, bool(validation))
-    described["custom_hooks"] += training_hooks.configs(run, config.train)
+    described["custom_hooks"] += training_hooks.configs(run, params)
     runner = Runner.from_cfg(RunnerConfig(described))
+    if params.init:
+        begin(runner.model, _initial(params.init, work))
     try:
         runner.train()
     finally:
         _close_logs()
-    chosen = _chosen(run, config.train)
+    chosen = _chosen(run, params)
     state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
     spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
     save(out, settle(state, spec, training, config), spec)
     return run
+
+
+def _initial(source: str, work: Path) -> Path:
+    """Return the weights file that `train.init` names; see `TrainSection.init`."""
+    if source.startswith("demo/"):
+        return fetch(entry("demo", source.removeprefix("demo/")), work)
+    folder = Path(source)
+    return folder / "model.safetensors" if folder.is_dir() else folder
 
 
 def settle(
@@ -112,8 +129,8 @@ def settle(
         norm.momentum = None  # the plain mean over all batches
         norm.train()
     keypoints, sizes, _ = tensors(rows, config.dataset)
-    order = np.random.default_rng(config.train.seed).permutation(len(rows))
-    count = max(1, len(rows) // (2 * config.train.batch_size))
+    order = np.random.default_rng(config.training(spec.name).seed).permutation(len(rows))
+    count = max(1, len(rows) // (2 * config.training(spec.name).batch_size))
     with torch.no_grad():
         for part in np.array_split(order, count):
             graph(torch.from_numpy(keypoints[part]), torch.from_numpy(sizes[part]))
@@ -131,11 +148,11 @@ def runner_config(
     validate: bool,
 ) -> dict[str, Any]:
     """Return the config of mmengine's Runner for one training; see `train`."""
-    params = config.train
+    params = config.training(name)
     described = _schedule(params, -(-len(training) // params.batch_size)) | {
         "model": _model(name, config, training),
         "work_dir": str(run),
-        "train_dataloader": _loader(config, annotations, split_name("train", fold), True),
+        "train_dataloader": _loader(name, config, annotations, split_name("train", fold), True),
         "resume": True,
         "default_scope": "mmaction",
         "randomness": {"seed": params.seed},
@@ -151,7 +168,7 @@ def runner_config(
     if validate:
         described |= {
             "val_cfg": {"type": "ValLoop"},
-            "val_dataloader": _loader(config, annotations, split_name("val", fold), False),
+            "val_dataloader": _loader(name, config, annotations, split_name("val", fold), False),
             "val_evaluator": [{"type": "ClassificationMetric", "classes": len(config.classes)}],
         }
     return described
@@ -159,21 +176,26 @@ def runner_config(
 
 def _model(name: str, config: Config, training: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the model's config, its loss weighted by class where asked for."""
-    model = models.model_config(config.models, name, len(config.classes), config.train)
+    params = config.training(name)
+    section = models.section(config.models, name)
+    model = models.model_config(section, len(config.classes), params)
     counts = np.bincount([row["label"] for row in training], minlength=len(config.classes))
-    if config.train.balance:
+    if params.balance:
         weights = counts.sum() / (np.maximum(counts, 1) * max((counts > 0).sum(), 1))
         loss = {"type": "CrossEntropyLoss", "class_weight": [float(w) for w in weights]}
         model["cls_head"]["loss_cls"] = loss
     return model
 
 
-def _loader(config: Config, annotations: Path, split: str, training: bool) -> dict[str, Any]:
+def _loader(
+    name: str, config: Config, annotations: Path, split: str, training: bool
+) -> dict[str, Any]:
     """Return a dataloader config over the split `split`."""
     from vigil.models.pipeline import pipeline
 
+    params = config.training(name)
     return {
-        "batch_size": config.train.batch_size,
+        "batch_size": params.batch_size,
         "num_workers": 0,
         "drop_last": False,
         "sampler": {"type": "DefaultSampler", "shuffle": training},
@@ -182,7 +204,7 @@ def _loader(config: Config, annotations: Path, split: str, training: bool) -> di
             "type": "AnnotationDataset",
             "ann_file": str(annotations),
             "split": split,
-            "pipeline": pipeline(config.dataset, config.train.augment if training else None),
+            "pipeline": pipeline(config.dataset, params.augment if training else None),
             "test_mode": not training,
         },
     }

@@ -35,7 +35,11 @@ def test_all_off_changes_nothing() -> None:
 
 @pytest.mark.parametrize("name", [*OFF, "everything"])
 def test_missing_joints_stay_missing(name: str) -> None:
-    values = config().train.augment.model_dump() if name == "everything" else OFF | {name: 0.2}
+    values = (
+        config().training("protogcn").augment.model_dump()
+        if name == "everything"
+        else OFF | {name: 0.2}
+    )
     np.random.seed(0)
     for _ in range(10):
         out = AugmentSkeleton(**values)(sample())
@@ -57,7 +61,7 @@ def test_mirroring_swaps_the_sides() -> None:
 def test_the_given_arrays_are_left_alone() -> None:
     row = sample()
     before = row["keypoint"].copy(), row["keypoint_score"].copy()
-    AugmentSkeleton(**config().train.augment.model_dump())(row)
+    AugmentSkeleton(**config().training("protogcn").augment.model_dump())(row)
     np.testing.assert_array_equal(before[0], row["keypoint"])
     np.testing.assert_array_equal(before[1], row["keypoint_score"])
 
@@ -69,7 +73,7 @@ def test_empty_and_lonely_clips_survive(persons: int) -> None:
         row["keypoint"][:persons], row["keypoint_score"][:persons]
     )  # fmt: skip
     for _ in range(5):
-        out = AugmentSkeleton(**config().train.augment.model_dump())(row)
+        out = AugmentSkeleton(**config().training("protogcn").augment.model_dump())(row)
         assert len(out["keypoint"]) == persons
 
 

@@ -141,12 +141,12 @@ def test_impossible_shapes_are_refused(options: dict[str, int]) -> None:
 
 
 def test_a_recognizer_is_found_by_name_and_an_unknown_one_refused() -> None:
-    assert "protogcn" in models.names()
+    assert "protogcn" in models.types()
     with pytest.raises(InputError, match="expected one of protogcn"):
         models.section(config().models, "resnet")
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", models.types())
 def test_every_registered_model_reads_pixels_and_gives_probabilities(name: str) -> None:
     cfg = config()
     spec = store.ModelSpec.of(name, ("a", "b", "c"), cfg.models, cfg.dataset)

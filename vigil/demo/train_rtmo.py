@@ -1,13 +1,14 @@
 """Train the small demo RTMO from nothing on synthetic scenes, within a given time.
 
-    python -m vigil.demo.train_rtmo --data DIR --out DIR --minutes N
+    python -m vigil.demo.train_rtmo --data DIR --out DIR --minutes N [--init FILE]
 
 `--data` holds `train/` and `val/` in COCO format (`annotations.json`, `images/`). The network, its
 assigner and its losses are mmpose's; the loop is ours, because the schedule follows the clock: the
 learning rate warms up and falls along a cosine that ends when the minutes are over, whatever the
-machine. The first part runs at a smaller image. Killed and started again with the same `--out`, it
-goes on from its last checkpoint. Written there: `checkpoint.pt`, `log.csv`, `metrics.json` and
-`rtmo.safetensors` (moving average of the weights, float16).
+machine. The first part runs at a smaller image. `--init` begins with given weights. Killed and
+started again with the same `--out`, it goes on from its last checkpoint. Written there:
+`checkpoint.pt`, `log.csv`, `metrics.json` and `rtmo.safetensors` (moving average of the weights,
+float16).
 """
 
 from __future__ import annotations
@@ -81,11 +82,13 @@ class Run:
         self.pairs = [list(tensors) for tensors in zip(*pairs, strict=True)]
 
 
-def start(recipe: Recipe, device: torch.device) -> Run:
-    """A fresh network, its moving average and its optimizer, from the recipe's seed."""
+def start(recipe: Recipe, device: torch.device, init: Path | None = None) -> Run:
+    """A network, its moving average and its optimizer: from `init`, or fresh from the seed."""
     torch.manual_seed(recipe.seed)
     model: Any = rtmo_network.build_rtmo("demo")
     model.init_weights()
+    if init is not None:
+        rtmo_network.load_weights(model, init)
     _adapt(model.head)
     model = model.to(device, memory_format=torch.channels_last)
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
@@ -282,10 +285,12 @@ def export_weights(model: Any, path: Path) -> None:
     temporary.replace(path)
 
 
-def train(data: Path, out: Path, recipe: Recipe, device: torch.device) -> dict[str, float]:
+def train(
+    data: Path, out: Path, recipe: Recipe, device: torch.device, init: Path | None = None
+) -> dict[str, float]:
     """Train until the recipe's minutes are over; returns the final held-out figures."""
     out.mkdir(parents=True, exist_ok=True)
-    run = start(recipe, device)
+    run = start(recipe, device, init)
     resume(run, out / "checkpoint.pt")
     images = pose_data.load(data / "train", SIZE)
     held_out = pose_data.load(data / "val", SIZE, recipe.validate_images)
@@ -334,12 +339,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes, help="time budget")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--init", type=Path, help="weights to begin with")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     warnings.filterwarnings("ignore", category=FutureWarning, module="mmpose")
     warnings.filterwarnings("ignore", message="torch.meshgrid")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    figures = train(arguments.data, arguments.out, Recipe(minutes=arguments.minutes), device)
+    recipe = Recipe(minutes=arguments.minutes)
+    figures = train(arguments.data, arguments.out, recipe, device, arguments.init)
     print(json.dumps(figures, indent=2))
 
 

@@ -45,6 +45,7 @@ class Options:
         learning_rate: peak of AdamW's.
         checkpoint_minutes: time between checkpoints.
         seed: of the weights and the order of the data.
+        init: weights to begin with instead of random ones.
     """
 
     minutes: float = 120.0
@@ -53,6 +54,7 @@ class Options:
     learning_rate: float = 4e-4
     checkpoint_minutes: float = 3.0
     seed: int = 0
+    init: Path | None = None
 
 
 def loss(
@@ -132,7 +134,9 @@ class Run:
         self.options = options
         self.scenes = read_scenes(data / "train")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network: Any = sam2.build_sam2("demo").to(self.device)
+        network: Any = (
+            sam2.load_sam2(options.init) if options.init else sam2.build_sam2("demo")
+        ).to(self.device)
         self.network = network
         channels = (32, 64, 256)
         self.helpers = torch.nn.ModuleList(torch.nn.Conv2d(c, 1, 1) for c in channels)
@@ -335,13 +339,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=120.0, help="training time")
     parser.add_argument("--crops", type=int, default=4, help="parts of images per step")
     parser.add_argument("--learning-rate", type=float, default=4e-4, help="peak of AdamW's")
+    parser.add_argument("--init", type=Path, help="weights to begin with")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     settings = Options(
-        minutes=options.minutes, crops=options.crops, learning_rate=options.learning_rate
+        minutes=options.minutes,
+        crops=options.crops,
+        learning_rate=options.learning_rate,
+        init=options.init,
     )
     weights = options.out / "sam2.safetensors"
     sam2.save_sam2(Run(options.data, options.out, settings).train(), weights)

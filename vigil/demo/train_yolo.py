@@ -68,7 +68,7 @@ def write_labels(folder: Path, out: Path) -> int:
     return sum(map(len, rows.values()))
 
 
-def train(data: Path, out: Path, epochs: int, batch: int = 16) -> Path:
+def train(data: Path, out: Path, epochs: int, batch: int = 16, init: Path | None = None) -> Path:
     """Train, or go on training, and write the weights.
 
     Args:
@@ -76,6 +76,7 @@ def train(data: Path, out: Path, epochs: int, batch: int = 16) -> Path:
         out: working folder of this run.
         epochs: passes over the training images.
         batch: images per step.
+        init: weights to begin with instead of random ones.
 
     Returns:
         Path of `yolo11n.safetensors`, float16, the moving average of the last epoch.
@@ -104,7 +105,8 @@ def train(data: Path, out: Path, epochs: int, batch: int = 16) -> Path:
     weights = out / "yolo11n.safetensors"
     last = out / "run" / "weights" / "last.pt"
     if not _finished(last, epochs):
-        trainer = _trainer(out, description, epochs, batch, last if last.is_file() else None)
+        resume = last if last.is_file() else None
+        trainer = _trainer(out, description, epochs, batch, resume, init)
         trainer.train()
     state, names = yolo_network.official_state(last)
     model = yolo_network.build("yolo11n", names)
@@ -192,7 +194,9 @@ def _finished(checkpoint: Path, epochs: int) -> bool:
     return done >= epochs
 
 
-def _trainer(out: Path, data: Path, epochs: int, batch: int, resume: Path | None) -> Any:
+def _trainer(
+    out: Path, data: Path, epochs: int, batch: int, resume: Path | None, init: Path | None
+) -> Any:
     """Ultralytics' trainer, set up for few epochs, small rectangles and a CPU."""
     import torch
     from ultralytics.models.yolo.detect import DetectionTrainer
@@ -202,6 +206,12 @@ def _trainer(out: Path, data: Path, epochs: int, batch: int, resume: Path | None
 
     class Trainer(DetectionTrainer):  # type: ignore[misc]
         """Runs the network, but not its loss, in bfloat16 where the CPU has it."""
+
+        def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+            model = super().get_model(cfg, weights, verbose)
+            if init is not None and resume is None:
+                model.load_state_dict(yolo_network.load(init).state_dict())
+            return model
 
         def _setup_train(self) -> None:
             super()._setup_train()
@@ -276,9 +286,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--epochs", type=int, default=5, help="passes over the training images")
     parser.add_argument("--batch", type=int, default=16, help="images per step")
+    parser.add_argument("--init", type=Path, help="weights to begin with")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    weights = train(options.data, options.out, options.epochs, options.batch)
+    weights = train(options.data, options.out, options.epochs, options.batch, options.init)
     graph = options.out / "yolo11n.onnx"
     yolo_network.export(yolo_network.load(weights), graph, HEIGHT, WIDTH)
     metrics = evaluate(graph, options.data / "val")

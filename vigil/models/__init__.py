@@ -1,8 +1,8 @@
-"""The recognizers, by name. One folder is one plug-in; nothing is imported before it is asked for.
+"""The recognizers, by type. One folder is one plug-in; nothing is imported before it is asked for.
 
 A plug-in is a module with `model_config(params, num_classes, train)`, which returns a config for
 mmaction2's MODELS registry and whose import registers the classes that the config names. Its
-parameters are the section of the same name below `models` in `params.yaml`.
+parameters are the sections of that `type` below `models` in `params.yaml`.
 """
 
 from __future__ import annotations
@@ -13,45 +13,42 @@ from typing import TYPE_CHECKING, Any
 from vigil.errors import InputError
 
 if TYPE_CHECKING:
-    from vigil.config import ModelsSection, Section, TrainSection
+    from collections.abc import Mapping
+
+    from vigil.config import RecognizerSection, TrainSection
 
 _PLUGINS = {"protogcn": "vigil.models.protogcn"}
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all recognizers."""
+def types() -> tuple[str, ...]:
+    """Return the plug-ins there are: what `models.<name>.type` may be."""
     return tuple(_PLUGINS)
 
 
-def section(models: ModelsSection, name: str) -> Section:
+def section(models: Mapping[str, RecognizerSection], name: str) -> RecognizerSection:
     """Return the parameters of the recognizer `name`.
 
     Raises:
         InputError: no such recognizer.
     """
-    if name not in _PLUGINS:
-        raise InputError(f"model: expected one of {', '.join(_PLUGINS)}, got {name}")
-    params: Section = getattr(models, name)
-    return params
+    if name not in models:
+        raise InputError(f"model: expected one of {', '.join(models)}, got {name}")
+    return models[name]
 
 
 def model_config(
-    models: ModelsSection, name: str, num_classes: int, train: TrainSection | None = None
+    params: RecognizerSection, num_classes: int, train: TrainSection | None = None
 ) -> dict[str, Any]:
-    """Return the mmaction2 config of the recognizer `name`, its classes registered.
+    """Return the mmaction2 config of a recognizer, its classes registered.
 
     Args:
-        models: the section `models`.
-        name: which recognizer.
+        params: the recognizer's section; its `type` says which plug-in builds it.
         num_classes: classes.
         train: training parameters; without them the network is built as it is served.
-
-    Raises:
-        InputError: no such recognizer.
     """
-    params = section(models, name)
     from vigil import compat
 
     compat.apply()
-    config: dict[str, Any] = import_module(_PLUGINS[name]).model_config(params, num_classes, train)
+    plugin = import_module(_PLUGINS[params.type])
+    config: dict[str, Any] = plugin.model_config(params, num_classes, train)
     return config

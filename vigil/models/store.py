@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from vigil import models
-from vigil.config import DatasetSection, ModelsSection
+from vigil.config import DatasetSection, ModelSection, RecognizerSection
 from vigil.errors import ModelError
 from vigil.schema import atomic, write_json
 
 if TYPE_CHECKING:
+    import torch
+
     from vigil.models.recognizer import SkeletonRecognizer
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
+_MAY_DIFFER = (*_TRAINING_ONLY, "cls_head.fc.")
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class ModelSpec:
     """What must be known to build and feed a recognizer.
 
     Attributes:
-        name: the recognizer's name in `vigil.models`.
+        name: the recognizer's name in `params.yaml`.
         classes: class names in label order.
         params: its section of `params.yaml`.
         clip_len: frames T it reads.
@@ -40,7 +46,11 @@ class ModelSpec:
 
     @classmethod
     def of(
-        cls, name: str, classes: tuple[str, ...], sections: ModelsSection, dataset: DatasetSection
+        cls,
+        name: str,
+        classes: tuple[str, ...],
+        sections: Mapping[str, RecognizerSection],
+        dataset: DatasetSection,
     ) -> ModelSpec:
         """Gather the spec of `name` from the parameters."""
         params = models.section(sections, name).model_dump(mode="json")
@@ -93,10 +103,43 @@ def load(folder: Path) -> tuple[SkeletonRecognizer, ModelSpec]:
     return recognizer, spec
 
 
+def begin(recognizer: torch.nn.Module, path: Path) -> list[str]:
+    """Load weights to begin a training with; a classifier of other classes stays as it is.
+
+    Args:
+        recognizer: a fresh recognizer; changed in place.
+        path: a file that `save` wrote.
+
+    Returns:
+        The names of the tensors that were not taken: the classifier's, and the training-only ones.
+
+    Raises:
+        ModelError: no such file, or weights of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"init: {path}: expected trained weights, got {error}") from error
+    own = recognizer.state_dict()
+    fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    left = [k for k in own if k not in fits]
+    alien = [k for k in left if not k.startswith(_MAY_DIFFER)] + [k for k in state if k not in own]
+    if alien:
+        raise ModelError(
+            f"init: {path}: expected weights of the same network, got {len(alien)} tensors "
+            f"that do not fit, the first {alien[0]}"
+        )
+    recognizer.load_state_dict(fits, strict=False)
+    return left
+
+
 def build(spec: ModelSpec) -> SkeletonRecognizer:
     """Build an untrained recognizer as it is served, in evaluation mode."""
-    sections = ModelsSection.model_validate({spec.name: spec.params})
-    config = models.model_config(sections, spec.name, len(spec.classes))
+    params: RecognizerSection = TypeAdapter(ModelSection).validate_python(spec.params)
+    config = models.model_config(params, len(spec.classes))
     from mmaction.registry import MODELS
     from mmengine.registry import DefaultScope
 
