@@ -6,9 +6,9 @@ import argparse
 
 from vigil.command import run
 from vigil.config import Config
-from vigil.demo.tour import ask
 from vigil.paths import Paths
 from vigil.serving.server import EmbeddedTriton
+from vigil.serving.trial import ask
 
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:

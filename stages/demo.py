@@ -10,11 +10,12 @@ from vigil.benchmark.report import write
 from vigil.command import run
 from vigil.config import Config
 from vigil.demo.summary import summarize
-from vigil.demo.tour import ask, show
+from vigil.demo.tour import show
 from vigil.items import file_hash
 from vigil.paths import Paths
 from vigil.schema import write_json, write_text
 from vigil.serving.server import EmbeddedTriton
+from vigil.serving.trial import ask
 
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from vigil.config import load
 from vigil.demo.summary import summarize
-from vigil.demo.tour import Answers
 from vigil.errors import InputError
 from vigil.schema import write_json
 from vigil.serving.client import Prediction
+from vigil.serving.trial import Answers
 
 ANSWERS = Answers(
     ["a@0-4000", "b@0-4000"],

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vigil.config import Config
-from vigil.demo.tour import Answers
 from vigil.errors import InputError
 from vigil.paths import Paths
+from vigil.serving.trial import Answers
 
 _METRICS = (("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("auc", "ROC AUC"))
 
