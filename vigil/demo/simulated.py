@@ -31,6 +31,7 @@ from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
 from vigil.demo.labels import label_windows
 from vigil.demo.world.scenes import Scene, make_scene
+from vigil.sampling import body_extent
 from vigil.schema import JOINTS, Skeletons, Timeline, Tracks
 
 Floats = NDArray[np.float64]
@@ -104,9 +105,7 @@ def _disturb(
 ) -> tuple[Floats, Floats]:
     """Return (T, 17, 2) disturbed pixels and (T, 17) scores, 0 where missing."""
     frames = len(uv)
-    span = np.where(seen[..., None], uv, np.nan)
-    with np.errstate(all="ignore"):
-        extent = np.nan_to_num(np.ptp(np.nan_to_num(span, nan=uv.mean()), axis=1).max(-1))
+    extent = body_extent(uv.astype(np.float32), seen)
     level = rng.uniform(0.1, 1.0) * disturb.noise * _LIMB_NOISE
     fresh = rng.normal(0, 1, (2, *uv.shape))
     keep = 0.8
@@ -114,7 +113,7 @@ def _disturb(
         fresh[0, t] = keep * fresh[0, t - 1] + np.sqrt(1 - keep**2) * fresh[0, t]
     noise = (fresh[0] + fresh[1]) / np.sqrt(2) * level[:, None]
     tail = np.where(rng.random((frames, JOINTS, 1)) < 0.03, 3.0, 1.0)
-    moved = uv + noise * tail * extent[:, None, None]
+    moved = uv + noise * tail * extent
     for second in range(int(frames / fps) + 1):
         if rng.random() < disturb.swap:
             begin = int(second * fps)

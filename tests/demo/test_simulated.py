@@ -1,0 +1,77 @@
+"""Simulated skeletons: the rendered truth when undisturbed; honest labels and splits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.skeletons import config
+from vigil.config import Config
+from vigil.dataset import read_annotations
+from vigil.demo.simulated import Disturbance, rows, simulate, skeletons
+from vigil.demo.world.scenes import make_scene
+
+NOTHING = Disturbance(noise=0, lost_joint=0, lost_frame=0, gap=0, switch=0, swap=0)
+
+
+def demo_config() -> Config:
+    return config().model_copy(update={"classes": ("normal", "assault", "faint")})
+
+
+def test_undisturbed_joints_are_those_of_the_rendered_scene() -> None:
+    scene = make_scene(100_000_007, fps=12, duration_s=2)
+    found = skeletons(scene, "v", NOTHING, 0)
+    for index in (0, 11, 23):
+        truth = scene.truth(index)
+        for track_id, joints, visible in zip(
+            truth.track_ids, truth.keypoints, truth.visibility, strict=True
+        ):
+            row = (found.frame == index) & (found.track_id == track_id)
+            assert row.sum() == 1
+            inside = visible > 0
+            gap = np.abs(found.xy[row][0][inside] - joints[inside]).max(-1)
+            assert np.median(gap) < 0.01  # arms that reach for something may differ a little:
+            assert gap.max() < 3.0  # their bending is solved for the whole clip at once
+
+
+def test_a_seed_gives_the_same_skeletons_and_another_seed_others() -> None:
+    scene = make_scene(100_000_003, fps=12, duration_s=3)
+    first, again, other = (skeletons(scene, "v", Disturbance(), seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.keypoints, again.keypoints)
+    assert first.keypoints.shape != other.keypoints.shape or not np.array_equal(
+        first.keypoints, other.keypoints, equal_nan=True
+    )
+
+
+def test_each_disturbance_does_what_it_says() -> None:
+    scene = make_scene(100_000_003, fps=12, duration_s=6)
+    plain = skeletons(scene, "v", NOTHING, 1)
+    lost = skeletons(scene, "v", replace(NOTHING, lost_joint=0.5), 1)
+    assert (lost.scores == 0).mean() > (plain.scores == 0).mean() + 0.05
+    assert np.isnan(lost.xy[lost.scores == 0]).all()
+    assert len(skeletons(scene, "v", replace(NOTHING, lost_frame=0.5), 1)) < len(plain)
+    switched = skeletons(scene, "v", replace(NOTHING, switch=1), 1)
+    assert set(plain.track_id) < set(switched.track_id)
+    noisy = skeletons(scene, "v", replace(NOTHING, noise=0.1), 1)
+    shared = min(len(noisy), len(plain))
+    assert np.nanstd(noisy.xy[:shared] - plain.xy[:shared]) > 0.5
+
+
+def test_windows_are_labeled_by_what_they_show() -> None:
+    settings = demo_config()
+    arguments = (settings.clips, settings.classes, settings.normal_class, Disturbance())
+    labels = {row["label"] for seed in range(12) for row in rows(100_000_000 + seed, *arguments)}
+    assert labels == {0, 1, 2}
+
+
+def test_no_scene_is_in_two_splits(tmp_path: Path) -> None:
+    path = tmp_path / "simulated.pkl"
+    count = simulate(path, 20, demo_config(), workers=1)
+    splits, every = read_annotations(path)
+    assert count == len(every) > 20
+    video = {row["frame_dir"]: row["video_id"] for row in every}
+    training, held_out = ({video[clip] for clip in splits[name]} for name in ("train", "val"))
+    assert len(held_out) == 1
+    assert not training & held_out
