@@ -22,7 +22,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench real demo-weights clean
+.PHONY: help setup demo test check serve bench real study demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ bench: $(READY) ## Measure throughput and latency of the recognizer, served and 
 
 real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
 	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.real --params params.real.yaml
+
+study: $(READY) ## Compare recognizers and recipes on real skeletons (VIGIL_REAL=<folder>)
+	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.study --study studies/fights.yaml
 
 demo-weights: $(READY) ## Train the demo's three small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights

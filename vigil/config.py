@@ -302,7 +302,7 @@ class Config(Section):
     def training(self, name: str) -> TrainSection:
         """Return how the recognizer `name` is trained: `train.all` with `train.<name>` over it."""
         return TrainSection.model_validate(
-            _merge(self.train.get("all", {}), self.train.get(name, {}))
+            merge(self.train.get("all", {}), self.train.get(name, {}))
         )
 
     def resolve(self, root: Path) -> Paths:
@@ -311,12 +311,12 @@ class Config(Section):
         return Paths(root=root, **parts)
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Return `base` with the leaves of `over` in place of its own."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both else value
+        merged[key] = merge(base[key], value) if both else value
     return merged
 
 

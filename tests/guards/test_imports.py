@@ -19,7 +19,7 @@ FLOORS = [
     {"vigil.sampling", "vigil.splits", "vigil.motion_baseline"},
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
     {"vigil.pretrained", "vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving"},
-    {"vigil.benchmark", "vigil.plots"},
+    {"vigil.benchmark", "vigil.plots", "vigil.study"},
     {"vigil.demo", "vigil.real"},
     {"stages"},
 ]
