@@ -62,3 +62,7 @@ def test_configuration_is_frozen() -> None:
     config, _ = load(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         config.workers = 3  # type: ignore[misc]
+
+
+def test_equal_parameters_hash_alike_so_that_workers_can_cache_by_them() -> None:
+    assert hash(load(ROOT / "params.yaml")[0]) == hash(load(ROOT / "params.yaml")[0])

@@ -299,6 +299,10 @@ class Config(Section):
             self.training(name)
         return self
 
+    def __hash__(self) -> int:
+        """Equal parameters hash alike, so that a worker builds its networks once."""
+        return hash(self.model_dump_json())
+
     def training(self, name: str) -> TrainSection:
         """Return how the recognizer `name` is trained: `train.all` with `train.<name>` over it."""
         return TrainSection.model_validate(
