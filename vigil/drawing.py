@@ -22,7 +22,11 @@ def color_of(person: int) -> Color:
 
 
 def draw_skeleton(
-    picture: NDArray[np.uint8], xy: NDArray[np.floating[Any]], color: Color, width: int = 2
+    picture: NDArray[np.uint8],
+    xy: NDArray[np.floating[Any]],
+    color: Color,
+    width: int = 2,
+    radius: int = 2,
 ) -> None:
     """Draw one person's joints, and limbs where the joints are COCO's 17.
 
@@ -30,7 +34,8 @@ def draw_skeleton(
         picture: (H, W, 3) RGB, drawn on.
         xy: (V, 2) pixels of `picture`; NaN where a joint is missing.
         color: RGB of the limbs.
-        width: of the limbs in pixels; a joint is a white dot of that radius.
+        width: of the limbs in pixels.
+        radius: of the white dot that a joint is, in pixels.
     """
     points = [None if np.isnan(point).any() else tuple(np.round(point).astype(int)) for point in xy]
     for a, b in LIMBS if len(points) == 17 else ():
@@ -38,4 +43,4 @@ def draw_skeleton(
             cv2.line(picture, points[a], points[b], color, width, cv2.LINE_AA)
     for point in points:
         if point is not None:
-            cv2.circle(picture, point, width, WHITE, -1, cv2.LINE_AA)
+            cv2.circle(picture, point, radius, WHITE, -1, cv2.LINE_AA)

@@ -50,8 +50,12 @@ def _figure(draw: Draw, size: tuple[float, float], dpi: int) -> Iterator[Any]:
 
     installed = {font.name for font in fontManager.ttflist}
     family = ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
-    rules: dict[Any, Any] = {"text.parse_math": False, "font.family": family, "svg.fonttype": "none",
-             "svg.hashsalt": "vigil"}  # fmt: skip
+    rules: dict[Any, Any] = {
+        "text.parse_math": False,
+        "font.family": family,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "vigil",
+    }
     with mpl.rc_context(rules), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=size, dpi=dpi, layout="constrained")

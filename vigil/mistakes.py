@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.drawing import Color, color_of, draw_skeleton
+from vigil.drawing import WHITE, Color, color_of, draw_skeleton
 from vigil.figures import save_png
 
 MOMENTS = 5
@@ -36,23 +36,32 @@ def strip(row: Mapping[str, Any], max_persons: int) -> NDArray[np.uint8]:
         max_persons: persons that the recognizer was given; any further one is drawn thin.
 
     Returns:
-        (126, 852, 3) RGB uint8: moments from the first to the last frame. Gray lies outside the
-        video's frame.
+        (126, 852, 3) RGB uint8: moments from the first to the last frame that shows anybody, each
+        with its frame's number in the corner. Gray lies outside the video's frame.
     """
     joints = _joints(row)
     width, height = _TILE
     scale, origin = _view(joints, row["img_shape"])
     corners = ((np.array([[0, 0], row["img_shape"][::-1]]) - origin) * scale).round().astype(int)
-    frames = np.linspace(0, max(joints.shape[1] - 1, 0), MOMENTS).round().astype(int)
     tiles = np.zeros((height, MOMENTS * (width + _GAP) - _GAP, 3), np.uint8)
-    for moment, frame in enumerate(frames):
+    cv2.putText(tiles, "nobody found", (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.45, WHITE, 1)
+    for moment, frame in enumerate(_moments(joints)):
         tile = np.full((height, width, 3), _OUTSIDE, np.uint8)
         cv2.rectangle(tile, corners[0].tolist(), corners[1].tolist(), _BACKGROUND, -1)
         for person in reversed(range(len(joints))):
-            line = 2 if person < max_persons else 1
-            draw_skeleton(tile, (joints[person, frame] - origin) * scale, color_of(person), line)
+            line, points = 2 if person < max_persons else 1, joints[person, frame]
+            draw_skeleton(tile, (points - origin) * scale, color_of(person), line, radius=1)
+        cv2.putText(tile, str(frame), (3, height - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.32, WHITE, 1)
         tiles[:, moment * (width + _GAP) :][:, :width] = tile
     return tiles
+
+
+def _moments(joints: NDArray[np.float64]) -> list[int]:
+    """Choose frames evenly among those that show anybody; none of an empty clip."""
+    shown = np.flatnonzero(np.isfinite(joints).any((0, 2, 3)))
+    if not len(shown):
+        return []
+    return [int(shown[i]) for i in np.linspace(0, len(shown) - 1, MOMENTS).round().astype(int)]
 
 
 def _joints(row: Mapping[str, Any]) -> NDArray[np.float64]:

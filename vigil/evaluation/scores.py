@@ -83,11 +83,9 @@ def read_scores(path: Path) -> tuple[Scores, tuple[str, ...]]:
         The scores, and the class names in label order.
 
     Raises:
-        InputError: no such file, no clip, or a value that is no class or probability.
+        InputError: no such file, no row, or a value that is no class or probability.
     """
     rows = read_csv(path, _COLUMNS)
-    if not rows:
-        raise InputError(f"{path}: expected at least one clip, got none")
     columns = [name for name in rows[0] if name and name.startswith("p_")]
     classes = tuple(name.removeprefix("p_") for name in columns)
     try:

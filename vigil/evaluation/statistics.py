@@ -88,7 +88,7 @@ def ranking(
 def bins(scores: Scores, count: int) -> NDArray[Any]:
     """Return the (N,) bin of each clip's confidence among `count` of equal width."""
     confidence = scores.probabilities.max(1)
-    return np.minimum((confidence * count).astype(int), count - 1)
+    return np.asarray(np.minimum((confidence * count).astype(int), count - 1))
 
 
 def calibration(scores: Scores, count: int, weights: Weights) -> tuple[Weights, Weights, Weights]:
