@@ -32,6 +32,18 @@ def test_the_shipped_parameters_load_and_resolve_below_their_folder() -> None:
         (lambda p: p.pop("clips"), "clips: Field required"),
         (lambda p: p.update(classes=["a", "a"], normal_class="a"), "expected distinct names"),
         (lambda p: p.update(normal_class="calm"), "normal_class: expected one of"),
+        (
+            lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 1, "nobody": 1}}}),
+            r"ensembles.pair: expected recognizers \(protogcn\), got \['nobody'\]",
+        ),
+        (
+            lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 1}}}),
+            "ensembles.pair.members: .* at least 2",
+        ),
+        (
+            lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 0, "b": 1}}}),
+            "ensembles.pair.members.protogcn: .*greater than 0, got 0",
+        ),
     ],
 )
 def test_a_bad_parameter_is_named_in_one_line(
