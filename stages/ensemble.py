@@ -7,7 +7,7 @@ from argparse import Namespace
 from vigil.command import run
 from vigil.config import Config
 from vigil.dataset import read_annotations, select, tensors
-from vigil.ensemble import load
+from vigil.ensemble import load, named
 from vigil.errors import InputError
 from vigil.export import publish
 from vigil.paths import Paths
@@ -20,8 +20,7 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     name = arguments.name
     if name not in config.ensembles:
         raise InputError(f"ensemble: expected one of {sorted(config.ensembles)}, got {name}")
-    members = config.ensembles[name].members
-    trained = {paths.model(member): weight for member, weight in members.items()}
+    trained = named(name, config, paths)
     for summary in evaluate(name, trained, config, paths):
         print(show(summary))
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
@@ -31,7 +30,7 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     write_json(paths.reports / f"{name}_export.json", parity)
     worst = max(parity["max_difference"].values())
     print(
-        f"ensemble: {name}: {len(members)} members in one graph of {parity['bytes'] / 1e6:.2f} MB, "
+        f"ensemble: {name}: {len(config.ensembles[name].members)} members in one graph of {parity['bytes'] / 1e6:.2f} MB, "
         f"largest difference to torch {worst:.1e} over {parity['n_clips']} clips"
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from vigil.config import load
@@ -56,6 +57,17 @@ def test_a_bad_parameter_is_named_in_one_line(
     with pytest.raises(InputError, match=message) as caught:
         load(project(params))
     assert "\n" not in str(caught.value)
+
+
+def test_the_ensembles_of_the_read_me_are_parameters_as_they_stand(
+    params: dict[str, Any], project: Project
+) -> None:
+    """The paper's weights: 1:1 of two streams, 2:2:1:1 of four streams, 2:2:2:1:1:1 of six."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("## Ensembles")[2]
+    params.update(yaml.safe_load(text.partition("```yaml")[2].partition("```")[0]))
+    config, _ = load(project(params))
+    weights = [list(ensemble.members.values()) for ensemble in config.ensembles.values()]
+    assert weights == [[1, 1], [2, 2, 1, 1], [2, 2, 2, 1, 1, 1]]
 
 
 def test_unreadable_yaml_is_one_line(tmp_path: Path) -> None:

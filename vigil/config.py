@@ -243,7 +243,7 @@ class ServeSection(Section):
 class BenchmarkSection(Section):
     """`make bench`: closed-loop load on the served recognizer."""
 
-    model: str = Field(description="recognizer to load")
+    model: str = Field(description="recognizer or ensemble to load")
     concurrencies: tuple[Annotated[int, Field(ge=1, le=1024)], ...]
     protocols: tuple[Literal["http", "grpc"], ...]
     seconds: float = Field(gt=0, description="measured window per row")

@@ -12,14 +12,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vigil.config import Config
 from vigil.errors import ModelError
 from vigil.models import store
 from vigil.models.store import ModelSpec
+from vigil.paths import Paths
 
 if TYPE_CHECKING:
     import torch
 
 Trained = Path | Mapping[Path, float]
+
+
+def named(name: str, config: Config, paths: Paths) -> Trained:
+    """Return where the ensemble or the recognizer `name` of the parameters lies."""
+    if name not in config.ensembles:
+        return paths.model(name)
+    members = config.ensembles[name].members
+    return {paths.model(member): weight for member, weight in members.items()}
 
 
 def load(trained: Trained, name: str = "ensemble") -> tuple[torch.nn.Module, ModelSpec]:
