@@ -28,9 +28,10 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     graph, spec = load(trained, name)
     parity = publish(graph, spec, paths.triton_repo, keypoints, sizes, config.export)
     write_json(paths.reports / f"{name}_export.json", parity)
+    members = len(config.ensembles[name].members)
     worst = max(parity["max_difference"].values())
     print(
-        f"ensemble: {name}: {len(config.ensembles[name].members)} members in one graph of {parity['bytes'] / 1e6:.2f} MB, "
+        f"ensemble: {name}: {members} members in one graph of {parity['bytes'] / 1e6:.2f} MB, "
         f"largest difference to torch {worst:.1e} over {parity['n_clips']} clips"
     )
 

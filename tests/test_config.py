@@ -66,8 +66,15 @@ def test_the_ensembles_of_the_read_me_are_parameters_as_they_stand(
     text = (ROOT / "README.md").read_text("utf-8").partition("## Ensembles")[2]
     params.update(yaml.safe_load(text.partition("```yaml")[2].partition("```")[0]))
     config, _ = load(project(params))
-    weights = [list(ensemble.members.values()) for ensemble in config.ensembles.values()]
-    assert weights == [[1, 1], [2, 2, 1, 1], [2, 2, 2, 1, 1, 1]]
+    found = [
+        {config.models[member].stream: weight for member, weight in ensemble.members.items()}
+        for ensemble in config.ensembles.values()
+    ]
+    assert found == [
+        {"j": 1, "b": 1},
+        {"j": 2, "b": 2, "jm": 1, "bm": 1},
+        {"j": 2, "b": 2, "k": 2, "jm": 1, "bm": 1, "km": 1},
+    ]
 
 
 def test_unreadable_yaml_is_one_line(tmp_path: Path) -> None:

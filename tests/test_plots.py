@@ -15,7 +15,7 @@ from vigil.evaluation.metrics import roc
 from vigil.figures import svg_uri
 from vigil.schema import read_csv
 
-CONFIG = config().model_copy(update={"classes": ("normal", "폭행 $x$ $", "a<b & c")})
+CONFIG = config().model_copy(update={"classes": ("normal", "폭행 $x_$", "a<b & c")})
 
 
 def test_every_figure_is_a_picture(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_class_that_is_absent_has_no_curve_and_breaks_nothing(tmp_path: Path) 
 def test_names_stand_in_an_svg_as_they_are(name: str) -> None:
     address = svg_uri(plots.pictures(scores(), CONFIG)[name])
     text = base64.b64decode(address.removeprefix("data:image/svg+xml;base64,")).decode()
-    assert "폭행 $x$ $" in text
+    assert "폭행 $x_$" in text
     assert "a&lt;b &amp; c" in text
 
 
