@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from vigil.config import load
@@ -32,6 +33,18 @@ def test_the_shipped_parameters_load_and_resolve_below_their_folder() -> None:
         (lambda p: p.pop("clips"), "clips: Field required"),
         (lambda p: p.update(classes=["a", "a"], normal_class="a"), "expected distinct names"),
         (lambda p: p.update(normal_class="calm"), "normal_class: expected one of"),
+        (
+            lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 1, "nobody": 1}}}),
+            r"ensembles.pair: expected recognizers \(protogcn\), got \['nobody'\]",
+        ),
+        (
+            lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 1}}}),
+            "ensembles.pair.members: .* at least 2",
+        ),
+        (
+            lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 0, "b": 1}}}),
+            "ensembles.pair.members.protogcn: .*greater than 0, got 0",
+        ),
     ],
 )
 def test_a_bad_parameter_is_named_in_one_line(
@@ -44,6 +57,24 @@ def test_a_bad_parameter_is_named_in_one_line(
     with pytest.raises(InputError, match=message) as caught:
         load(project(params))
     assert "\n" not in str(caught.value)
+
+
+def test_the_ensembles_of_the_read_me_are_parameters_as_they_stand(
+    params: dict[str, Any], project: Project
+) -> None:
+    """The paper's weights: 1:1 of two streams, 2:2:1:1 of four streams, 2:2:2:1:1:1 of six."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("## Ensembles")[2]
+    params.update(yaml.safe_load(text.partition("```yaml")[2].partition("```")[0]))
+    config, _ = load(project(params))
+    found = [
+        {config.models[member].stream: weight for member, weight in ensemble.members.items()}
+        for ensemble in config.ensembles.values()
+    ]
+    assert found == [
+        {"j": 1, "b": 1},
+        {"j": 2, "b": 2, "jm": 1, "bm": 1},
+        {"j": 2, "b": 2, "k": 2, "jm": 1, "bm": 1, "km": 1},
+    ]
 
 
 def test_unreadable_yaml_is_one_line(tmp_path: Path) -> None:

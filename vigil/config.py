@@ -210,7 +210,16 @@ class EvaluateSection(Section):
 
     bootstrap: int = Field(ge=100, le=100_000, description="resamples of videos for intervals")
     calibration_bins: int = Field(ge=2, le=50, description="bins of the calibration plot")
+    mistakes: int = Field(ge=0, le=200, description="clips on the sheet of the worst mistakes")
     seed: int = Field(ge=0, description="random seed of the resampling")
+
+
+class EnsembleSection(Section):
+    """Several recognizers as one: the weighted mean of their probabilities."""
+
+    members: dict[Name, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        min_length=2, description="weight by recognizer; only their ratios matter"
+    )
 
 
 class ExportSection(Section):
@@ -234,7 +243,7 @@ class ServeSection(Section):
 class BenchmarkSection(Section):
     """`make bench`: closed-loop load on the served recognizer."""
 
-    model: str = Field(description="recognizer to load")
+    model: str = Field(description="recognizer or ensemble to load")
     concurrencies: tuple[Annotated[int, Field(ge=1, le=1024)], ...]
     protocols: tuple[Literal["http", "grpc"], ...]
     seconds: float = Field(gt=0, description="measured window per row")
@@ -263,6 +272,9 @@ class Config(Section):
         min_length=1, description="entries of `models` that are trained, evaluated and exported"
     )
     models: dict[Name, ModelSection]
+    ensembles: dict[Name, EnsembleSection] = Field(
+        description="beside the recognizers: ensembles of them, evaluated and exported as one"
+    )
     evaluate: EvaluateSection
     export: ExportSection
     serve: ServeSection
@@ -302,6 +314,19 @@ class Config(Section):
     def __hash__(self) -> int:
         """Equal parameters hash alike, so that a worker builds its networks once."""
         return hash(self.model_dump_json())
+
+    @model_validator(mode="after")
+    def _ensembles_are_of_recognizers(self) -> Config:
+        for name, ensemble in self.ensembles.items():
+            unknown = sorted(set(ensemble.members) - set(self.recognizers))
+            if unknown:
+                raise ValueError(
+                    f"ensembles.{name}: expected recognizers ({', '.join(self.recognizers)}), "
+                    f"got {unknown}"
+                )
+            if name in self.models:
+                raise ValueError(f"ensembles.{name}: expected a name that no model has")
+        return self
 
     def training(self, name: str) -> TrainSection:
         """Return how the recognizer `name` is trained: `train.all` with `train.<name>` over it."""

@@ -57,6 +57,27 @@ def export(
     """
     recognizer, spec = store.load(folder)
     graph = recognizer.inference_graph()
+    return publish(graph, spec, repository, keypoints, image_size, params)
+
+
+def publish(
+    graph: Any,
+    spec: store.ModelSpec,
+    repository: Path,
+    keypoints: NDArray[np.float32],
+    image_size: NDArray[np.float32],
+    params: ExportSection,
+) -> dict[str, Any]:
+    """Publish a torch module, of one recognizer or of an ensemble, as version 1 of a Triton model.
+
+    Args:
+        graph: the torch module, see `write_onnx`.
+        spec: its name, shapes and metadata.
+        repository: see `export`, as the other arguments, the result and the errors.
+        keypoints: see `export`.
+        image_size: see `export`.
+        params: see `export`.
+    """
     target = repository / spec.name / "1" / "model.onnx"
     with atomic(target) as partial:
         write_onnx(graph, partial, spec)

@@ -12,14 +12,16 @@ from tests.guards.modules import imports, sources, third_party
 # Lower number = lower floor; a module may import its own floor and those below.
 FLOORS = [
     {"vigil.errors"},
-    {"vigil.paths", "vigil.schema", "vigil.compat", "vigil"},
+    {"vigil.paths", "vigil.schema", "vigil.compat", "vigil.drawing", "vigil.figures", "vigil"},
     {"vigil.config"},
     {"vigil.items", "vigil.video", "vigil.session", "vigil.command", "vigil.environment"},
     {"vigil.weights"},
     {"vigil.sampling", "vigil.splits", "vigil.motion_baseline"},
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
-    {"vigil.pretrained", "vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving"},
-    {"vigil.benchmark", "vigil.plots", "vigil.study"},
+    {"vigil.pretrained", "vigil.training", "vigil.export", "vigil.serving", "vigil.ensemble"},
+    {"vigil.evaluation"},
+    {"vigil.benchmark", "vigil.plots", "vigil.mistakes", "vigil.page", "vigil.study"},
+    {"vigil.reporting"},
     {"vigil.demo", "vigil.real"},
     {"stages"},
 ]

@@ -62,7 +62,12 @@ def test_from_labels_to_a_published_model(
     folds = json.loads((paths.reports / "protogcn/folds.json").read_text())
     assert folds["n"] == 35 > report["n"] > 0
     assert set(report["baselines"]) == {"majority", "motion"}
-    assert (paths.reports / "protogcn/folds/roc.png").is_file()
+    assert set(report["splits"]) == {"train", "val"}
+    assert len(report["per_group"]) > 1
+    for folder in ("protogcn", "protogcn/folds"):
+        found = {path.name for path in (paths.reports / folder).iterdir() if path.is_file()}
+        assert {"index.html", "mistakes.png", "scores.csv", "roc.png", "calibration.png"} <= found
+    assert (paths.reports / "plots/protogcn/precision_recall.csv").is_file()
     export.main(cfg, paths, MODEL)
     parity = json.loads((paths.reports / "protogcn_export.json").read_text())
     assert max(parity["max_difference"].values()) <= parity["tolerance"]

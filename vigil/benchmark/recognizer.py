@@ -10,8 +10,8 @@ from vigil.benchmark.statistics import Row
 from vigil.benchmark.systems import torch_function
 from vigil.config import Config
 from vigil.dataset import read_annotations, select, tensors
+from vigil.ensemble import load, named
 from vigil.export import INPUTS
-from vigil.models import store
 from vigil.paths import Paths
 
 
@@ -38,11 +38,11 @@ def benchmark_recognizer(
         {"keypoints": keypoints[i : i + 1], "image_size": sizes[i : i + 1]}
         for i in range(len(keypoints))
     ]
-    recognizer, _ = store.load(paths.model(name))
+    graph, _ = load(named(name, config, paths), name)
     return run(
         paths.triton_repo / name,
         rows,
-        torch_function(recognizer.inference_graph(), INPUTS),
+        torch_function(graph, INPUTS),
         config.benchmark,
         config.serve.startup_timeout_s,
         on_row,

@@ -11,17 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vigil.drawing import WHITE, Color, color_of, draw_skeleton
 from vigil.schema import Skeletons, Tracks
 from vigil.video import VideoWriter, decode
 
-Color = tuple[int, int, int]
-_LIMBS = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7),
-          (7, 9), (6, 8), (8, 10), (0, 1), (0, 2), (1, 3), (2, 4))  # fmt: skip
-_PALETTE: tuple[Color, ...] = ((94, 201, 255), (255, 190, 92), (140, 232, 140), (240, 140, 220),
-                               (255, 240, 120), (170, 160, 255))  # fmt: skip
 _CALM: Color = (70, 190, 110)
 _ALARM: Color = (235, 72, 60)
-_WHITE: Color = (245, 245, 245)
 _BANNER = 46
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -71,8 +66,8 @@ def annotate(
             for row in boxes[frame.index]:
                 _draw_box(picture, tracks.xyxy[row], int(tracks.track_id[row]))
             for row in poses[frame.index]:
-                color = _color(int(skeletons.track_id[row]))
-                _draw_skeleton(picture, skeletons.xy[row], color)
+                color = color_of(int(skeletons.track_id[row]))
+                draw_skeleton(picture, skeletons.xy[row], color)
             _draw_banner(canvas[:_BANNER], _verdict_at(verdicts, frame.time_s), frame.time_s)
             writer.write(canvas, frame.time_s)
 
@@ -90,38 +85,24 @@ def _verdict_at(verdicts: Sequence[Verdict], time_s: float) -> Verdict | None:
     )  # fmt: skip
 
 
-def _color(track_id: int) -> Color:
-    return _PALETTE[track_id % len(_PALETTE)]
-
-
 def _draw_box(picture: NDArray[np.uint8], xyxy: NDArray[np.float32], track_id: int) -> None:
     x1, y1, x2, y2 = (round(float(value)) for value in xyxy)
-    color = _color(track_id)
+    color = color_of(track_id)
     cv2.rectangle(picture, (x1, y1), (x2, y2), color, 1, cv2.LINE_AA)
     cv2.rectangle(picture, (x1, y1 - 13), (x1 + 24, y1), color, -1)
     cv2.putText(picture, f"{track_id}", (x1 + 3, y1 - 3), _FONT, 0.38, (20, 20, 20), 1, cv2.LINE_AA)
 
 
-def _draw_skeleton(picture: NDArray[np.uint8], xy: NDArray[np.float32], color: Color) -> None:
-    points = [None if np.isnan(point).any() else tuple(np.round(point).astype(int)) for point in xy]
-    for a, b in _LIMBS:
-        if points[a] is not None and points[b] is not None:
-            cv2.line(picture, points[a], points[b], color, 2, cv2.LINE_AA)
-    for point in points:
-        if point is not None:
-            cv2.circle(picture, point, 2, _WHITE, -1, cv2.LINE_AA)
-
-
 def _draw_banner(banner: NDArray[np.uint8], verdict: Verdict | None, time_s: float) -> None:
     width = banner.shape[1]
     banner[:] = (24, 26, 30)
-    cv2.putText(banner, f"{time_s:5.1f} s", (width - 70, 28), _FONT, 0.45, _WHITE, 1, cv2.LINE_AA)
+    cv2.putText(banner, f"{time_s:5.1f} s", (width - 70, 28), _FONT, 0.45, WHITE, 1, cv2.LINE_AA)
     if verdict is None:
         return
     color = _ALARM if verdict.alarm else _CALM
     cv2.rectangle(banner, (0, 0), (6, _BANNER), color, -1)
     text = f"{verdict.label}  {verdict.probability:.0%}"
-    cv2.putText(banner, text, (16, 20), _FONT, 0.55, _WHITE, 1, cv2.LINE_AA)
+    cv2.putText(banner, text, (16, 20), _FONT, 0.55, WHITE, 1, cv2.LINE_AA)
     cv2.rectangle(banner, (16, 30), (216, 38), (60, 62, 68), -1)
     cv2.rectangle(banner, (16, 30), (16 + round(200 * verdict.probability), 38), color, -1)
     if verdict.truth:

@@ -46,8 +46,8 @@ def summarize(
         *_speed(speed),
         "",
         "look at",
-        f"  quality        {_short(paths, paths.reports / f'{model}.json')}, plots in "
-        f"{_short(paths, paths.reports / model)}/",
+        f"  quality        {_short(paths, paths.reports / model / 'index.html')}; for programs: "
+        f"{_short(paths, paths.reports / f'{model}.json')}",
         f"  speed          {_short(paths, paths.reports / 'benchmark.json')}, "
         f"{_short(paths, paths.reports / 'benchmark.png')}",
         f"  annotated      {', '.join(_short(paths, video) for video in videos)}",

@@ -1,0 +1,90 @@
+"""Several recognizers as one: the weighted mean of their probabilities, as one torch module.
+
+The members read the same keypoints, so an ensemble has a recognizer's inputs and outputs, and is
+evaluated, exported and served by the same code. ProtoGCN's streams are joined this way: joints and
+bones 1:1; with their motions 2:2:1:1; with 2-hop bones j, b, k, jm, bm, km 2:2:2:1:1:1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vigil.config import Config
+from vigil.errors import ModelError
+from vigil.models import store
+from vigil.models.store import ModelSpec
+from vigil.paths import Paths
+
+if TYPE_CHECKING:
+    import torch
+
+Trained = Path | Mapping[Path, float]
+
+
+def named(name: str, config: Config, paths: Paths) -> Trained:
+    """Return where the ensemble or the recognizer `name` of the parameters lies."""
+    if name not in config.ensembles:
+        return paths.model(name)
+    members = config.ensembles[name].members
+    return {paths.model(member): weight for member, weight in members.items()}
+
+
+def load(trained: Trained, name: str = "ensemble") -> tuple[torch.nn.Module, ModelSpec]:
+    """Build what is evaluated and exported of one recognizer or of an ensemble.
+
+    Args:
+        trained: a model's folder, see `vigil.models.store`, or an ensemble's folders, each with its
+            weight above 0.
+        name: what an ensemble is called.
+
+    Returns:
+        A module from (B, M, T, 17, 3) keypoints and (B, 2) image sizes to (B, classes)
+        probabilities and logits, in evaluation mode on the CPU, and its spec.
+
+    Raises:
+        ModelError: a folder holds no trained recognizer, or the members' classes or inputs differ.
+    """
+    if isinstance(trained, Path):
+        recognizer, spec = store.load(trained)
+        return recognizer.inference_graph(), spec
+    from vigil.models.ensemble import EnsembleGraph
+
+    members, specs = zip(*(store.load(folder) for folder in trained), strict=True)
+    weights = [weight / sum(trained.values()) for weight in trained.values()]
+    spec = join(name, list(zip(specs, weights, strict=True)))
+    return EnsembleGraph([member.inference_graph() for member in members], weights), spec
+
+
+def join(name: str, members: list[tuple[ModelSpec, float]]) -> ModelSpec:
+    """Return the spec of an ensemble.
+
+    Args:
+        name: the ensemble's name.
+        members: every member's spec and its weight, the weights summing to 1.
+
+    Raises:
+        ModelError: members that differ in classes, frames, persons or sampling.
+    """
+    first = members[0][0]
+    for spec, _ in members[1:]:
+        for part in ("classes", "clip_len", "max_persons", "sampling"):
+            wanted, given = getattr(first, part), getattr(spec, part)
+            if wanted != given:
+                raise ModelError(
+                    f"{name}: {spec.name}: expected {part} of {first.name}, {wanted}, got {given}"
+                )
+    parts: dict[str, Any] = {
+        spec.name: {"weight": weight, **spec.params} for spec, weight in members
+    }
+    params = {"type": "ensemble", "members": json.dumps(parts)}
+    return ModelSpec(name, first.classes, params, first.clip_len, first.max_persons, first.sampling)
+
+
+def at_fold(trained: Trained, fold: int) -> Trained:
+    """Return where the same recognizer or ensemble lies as trained for cross-validation `fold`."""
+    if isinstance(trained, Path):
+        return trained / f"fold_{fold}"
+    return {folder / f"fold_{fold}": weight for folder, weight in trained.items()}
