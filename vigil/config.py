@@ -150,6 +150,18 @@ class AugmentSection(Section):
     drop_joint: Fraction = Field(description="share of single joints that go missing")
     drop_span: Fraction = Field(description="probability that a limb goes missing for a while")
     crop: float = Field(ge=0, lt=1, description="largest share of the clip's time cut off")
+    time_scale: float = Field(ge=0, le=1, description="largest relative change of the clip's speed")
+    offset: float = Field(ge=0, le=0.5, description="largest shift in time, as share of the clip")
+
+
+class LossSection(Section):
+    """The classification loss."""
+
+    weights: Literal["none", "inverse", "effective"] = Field(
+        description="classes weighed by 1 / clips, by effective number of clips, or alike"
+    )
+    beta: float = Field(gt=0, lt=1, description="of effective (Cui et al., 2019); useful from 0.99")
+    focal_gamma: float = Field(ge=0, le=10, description="focal loss (Lin et al., 2017); 0: off")
 
 
 class TrainSection(Section):
@@ -157,7 +169,7 @@ class TrainSection(Section):
 
     threads: int = Field(ge=1, description="CPU threads; small networks gain nothing from more")
     epochs: int = Field(ge=1, le=2000, description="passes over the training clips")
-    batch_size: int = Field(ge=2, le=1024, description="clips per step")
+    batch_size: int = Field(ge=2, le=1024, description="clips per step, over all processes")
     lr: float = Field(gt=0, le=10, description="highest learning rate; cosine to 0")
     warmup_epochs: int = Field(ge=0, description="epochs of linear rise to lr")
     optimizer: Literal["sgd", "adamw"] = Field(
@@ -166,9 +178,12 @@ class TrainSection(Section):
     weight_decay: float = Field(ge=0, le=1, description="L2 penalty (adamw: decoupled)")
     clip_grad: float = Field(ge=0, description="largest gradient norm; 0: no limit")
     label_smoothing: Fraction = Field(description="share of the target spread over all classes")
-    balance: bool = Field(description="weigh classes inversely to their number of clips")
+    loss: LossSection
     ema_momentum: Fraction = Field(description="averaging of weights per step; 0: off")
     select: Literal["last", "best"] = Field(description="weights to keep: last, or best val loss")
+    patience_epochs: int = Field(ge=0, description="stop so long after the best val loss; 0: never")
+    amp: bool = Field(description="float16 where it is safe, on CUDA only")
+    compile: bool = Field(description="torch.compile of the training step, on CUDA only")
     init: str = Field(
         description="weights to begin with: demo/<name> as shipped, a trained model's folder, or ''"
     )

@@ -15,7 +15,7 @@ compat.apply()
 from vigil.models.pipeline import AugmentSkeleton  # noqa: E402  after the bridges
 
 OFF = {"flip": 0, "rotate_deg": 0, "scale": 0, "jitter": 0, "drop_joint": 0, "drop_span": 0,
-       "crop": 0}  # fmt: skip
+       "crop": 0, "time_scale": 0, "offset": 0}  # fmt: skip
 
 
 def sample() -> dict[str, Any]:
