@@ -19,7 +19,7 @@ import numpy as np
 from vigil import compat, models
 from vigil.config import Config, TrainSection
 from vigil.dataset import read_annotations, select, tensors
-from vigil.errors import InputError
+from vigil.errors import InputError, ModelError
 from vigil.items import file_hash
 from vigil.models import processes
 from vigil.models.runner import Job, runner_config
@@ -169,7 +169,12 @@ def _chosen(run: Path, params: TrainSection) -> Path:
     best = sorted(run.glob("best_*.pth"))
     if params.select == "best" and best:
         return best[-1]
-    return Path((run / "last_checkpoint").read_text(encoding="utf-8").strip())
+    from vigil.models.checkpoints import latest
+
+    last = latest(run)
+    if last is None:
+        raise ModelError(f"{run}: expected a checkpoint, got none")
+    return last
 
 
 def _close_logs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ class BeginWith(Hook):  # type: ignore[misc]
     mmengine initializes the layers after it has built the model, so this waits until then.
     """
 
-    def __init__(self, weights: str) -> None:
-        """Take the path of a file that `vigil.models.store.save` wrote."""
-        self.weights = Path(weights)
+    def __init__(self, weights: str, classes: Sequence[str]) -> None:
+        """Take the path of a file that `vigil.models.store.save` wrote, and this run's classes."""
+        self.weights, self.classes = Path(weights), tuple(classes)
 
     def before_train(self, runner: Runner) -> None:
         """Load the weights before the first epoch.
@@ -37,7 +38,7 @@ class BeginWith(Hook):  # type: ignore[misc]
         """
         if runner.epoch == 0:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            left = begin(model, self.weights)
+            left = begin(model, self.weights, self.classes)
             _LOG.info("begin with %s; %d tensors are new", self.weights, len(left))
 
 

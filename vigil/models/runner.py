@@ -53,19 +53,22 @@ class Job:
 
 def runner_config(job: Job) -> dict[str, Any]:
     """Return the config of mmengine's Runner for one training."""
+    from vigil.models.checkpoints import latest
+
+    last = latest(job.run)
     described = _schedule(job) | _device(job) | {
         "experiment_name": f"{job.run.name}-{uuid4().hex}",  # one name shares one message hub
         "model": _model(job),
         "work_dir": str(job.run),
         "train_dataloader": _loader(job, "train"),
-        "resume": True,
+        "resume": last is not None,
+        "load_from": None if last is None else str(last),
         "default_scope": "mmaction",
         "randomness": {"seed": job.params.seed},
         "log_level": "WARNING",
         "default_hooks": {
             "logger": {"type": "LoggerHook", "interval": 10_000, "log_metric_by_epoch": True},
-            "checkpoint": {"type": "CheckpointHook", "interval": 1, "max_keep_ckpts": 1,
-                           **({"save_best": "val/loss", "rule": "less"} if job.validate else {})},
+            "checkpoint": _checkpoints(job),
         },
         "custom_hooks": _hooks(job),
     }  # fmt: skip
@@ -80,6 +83,18 @@ def runner_config(job: Job) -> dict[str, Any]:
             ],
         }
     return described
+
+
+def _checkpoints(job: Job) -> dict[str, Any]:
+    """Return the hook that saves every epoch, and the best by validation loss.
+
+    The checkpoint before the last is kept until the last is whole.
+    """
+    from vigil.models.checkpoints import BACKEND
+
+    best = {"save_best": "val/loss", "rule": "less"} if job.validate else {}
+    return {"type": "CheckpointHook", "interval": 1, "max_keep_ckpts": 2,
+            "backend_args": {"backend": BACKEND}, **best}  # fmt: skip
 
 
 def _model(job: Job) -> dict[str, Any]:
@@ -170,7 +185,9 @@ def _hooks(job: Job) -> list[dict[str, Any]]:
     """Return the hooks beside mmengine's own, in the order they act in."""
     hooks: list[dict[str, Any]] = [{"type": "ExactResume"}]
     if job.weights:
-        hooks.append({"type": "BeginWith", "weights": str(job.weights)})
+        hooks.append(
+            {"type": "BeginWith", "weights": str(job.weights), "classes": job.config.classes}
+        )
     if job.params.ema_momentum:
         hooks.append(
             {"type": "EMAHook", "ema_type": "ExponentialMovingAverage",
