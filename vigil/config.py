@@ -6,6 +6,7 @@ that names it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -191,6 +192,40 @@ class TrainSection(Section):
     augment: AugmentSection
 
 
+class TuneRange(Section):
+    """Numbers to search between."""
+
+    low: float = Field(description="least value")
+    high: float = Field(description="greatest value")
+    log: bool = Field(description="search the orders of magnitude evenly; needs low above 0")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> TuneRange:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"expected low below high, above 0 where log: {self.low}, {self.high}")
+        return self
+
+
+class TuneChoices(Section):
+    """Values to choose from."""
+
+    choices: tuple[bool | int | float | str, ...] = Field(min_length=1, description="the values")
+
+
+class TuneSection(Section):
+    """`make tune`: a search for training parameters."""
+
+    trials: int = Field(ge=1, le=10_000, description="trainings, those of earlier calls included")
+    metric: Literal["macro_f1", "auc"] = Field(description="what of the validation clips to raise")
+    seed: int = Field(ge=0, description="random seed of the search")
+    space: dict[
+        Annotated[str, Field(pattern=r"^(train|models)(\.[a-z][a-z0-9_]*)+$")],
+        TuneRange | TuneChoices,
+    ] = Field(
+        min_length=1, description="`train.<key>` or `models.<key>` of the recognizer: where to look"
+    )
+
+
 class RecognizerSection(Section):
     """What every skeleton recognizer has; `type` names the plug-in of `vigil.models`."""
 
@@ -282,6 +317,7 @@ class Config(Section):
     export: ExportSection
     serve: ServeSection
     benchmark: BenchmarkSection
+    tune: TuneSection
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Config:
@@ -319,6 +355,28 @@ class Config(Section):
         return TrainSection.model_validate(
             _merge(self.train.get("all", {}), self.train.get(name, {}))
         )
+
+    def override(self, name: str, values: Mapping[str, Any]) -> Config:
+        """Return these parameters with others for the recognizer `name`.
+
+        Args:
+            name: an entry of `models`.
+            values: by `train.<key>` or `models.<key>`, dots for what lies deeper.
+
+        Raises:
+            InputError: an unknown key, or a value out of range.
+        """
+        raw = self.model_dump()
+        for key, value in values.items():
+            section, *parts = key.split(".")
+            leaf = {parts[-1]: value}
+            for part in reversed([name, *parts[:-1]]):
+                leaf = {part: leaf}
+            raw[section] = _merge(raw[section], leaf)
+        try:
+            return Config.model_validate(raw)
+        except ValidationError as error:
+            raise InputError(f"{', '.join(values)}: {_one_line(error)}") from error
 
     def resolve(self, root: Path) -> Paths:
         """Return the artefact paths of a project whose parameter file lies in `root`."""

@@ -43,6 +43,7 @@ def main(annotations: Path, out: Path) -> None:
 
     narrow = config(batch_size=8, augment=OFF, loss=LOSS).model_dump()
     narrow["dataset"]["clip_len"] = 24  # as long as the clips: no frame is drawn at random
+    narrow["models"]["protogcn"]["base_channels"] = 32  # no branch so narrow that it is dead
     cfg = Parameters.model_validate(narrow)
     job = Job("protogcn", cfg, annotations, out / "run", None, [0] * 10 + [1] * 3, validate=True,
               processes=processes.count(), rank=processes.rank())  # fmt: skip

@@ -75,7 +75,7 @@ def test_the_classifier_of_more_classes_is_left(trained: Path) -> None:
 @pytest.mark.parametrize("other", [{"base_channels": 16}, {"stages": (1, 1)}, {"stream": "j+jm"}])
 def test_weights_of_another_network_are_refused(trained: Path, other: dict[str, Any]) -> None:
     recognizer, spec = fresh(**other)
-    with pytest.raises(ModelError, match="expected weights of the same network, got [0-9]+ tens"):
+    with pytest.raises(ModelError, match=r"expected weights of the same network, got [0-9]+ tens"):
         store.begin(recognizer, trained / "model.safetensors", spec.classes)
 
 
@@ -83,7 +83,7 @@ def test_a_damaged_description_is_refused(trained: Path, tmp_path: Path) -> None
     (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
     (tmp_path / "model.json").write_text(json.dumps(["not", "a", "recognizer"]))
     recognizer, spec = fresh()
-    with pytest.raises(ModelError, match="init: .*expected a recognizer's"):
+    with pytest.raises(ModelError, match=r"init: .*expected a recognizer's"):
         store.begin(recognizer, tmp_path / "model.safetensors", spec.classes)
 
 
@@ -95,7 +95,7 @@ def test_a_missing_or_damaged_file_is_one_line(
     source.mkdir()
     if content:
         (source / "model.safetensors").write_bytes(content)
-    with pytest.raises(ModelError, match="init: .*expected trained weights") as caught:
+    with pytest.raises(ModelError, match=r"init: .*expected trained weights") as caught:
         train("protogcn", config(init=str(source)), annotations, tmp_path / "m", tmp_path / "w")
     assert "\n" not in str(caught.value)
 
