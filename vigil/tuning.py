@@ -188,7 +188,7 @@ def _inside(config: Config, parameter: str, value: Any) -> bool:
     """Tell whether `value` lies in the searched space."""
     where = config.tune.space[parameter]
     if isinstance(where, TuneRange):
-        return where.low <= value <= where.high
+        return bool(where.low <= value <= where.high)
     return value in where.choices
 
 

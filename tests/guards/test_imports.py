@@ -18,7 +18,8 @@ FLOORS = [
     {"vigil.weights"},
     {"vigil.sampling", "vigil.splits", "vigil.motion_baseline"},
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
-    {"vigil.pretrained", "vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving"},
+    {"vigil.pretrained", "vigil.training", "vigil.evaluation", "vigil.export", "vigil.serving",
+     "vigil.tuning", "vigil.controls"},
     {"vigil.benchmark", "vigil.plots"},
     {"vigil.demo", "vigil.real"},
     {"stages"},
@@ -35,6 +36,7 @@ DOORS = {
     "av": {"vigil.video"},
     "dvclive": {"vigil.models.training_hooks"},
     "streamlit": set(),
+    "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
 }  # fmt: skip
 LIGHT = ("vigil", "vigil.config", "vigil.schema", "vigil.video", "vigil.items", "vigil.clips")
