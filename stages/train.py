@@ -17,7 +17,7 @@ from vigil.training import train
 
 
 def main(config: Config, paths: Paths, arguments: Namespace) -> None:
-    """Write weights to `models/<model>` and the log of losses and metrics beside them."""
+    """Write weights to `models/<model>`, learning curves to `reports/training/<model>`."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     name, folder = arguments.model, paths.model(arguments.model)
     annotations, work = paths.dataset / "annotations.pkl", paths.cache.parent / "train"
@@ -26,7 +26,9 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
         logging.getLogger("vigil.training").setLevel(logging.INFO if first else logging.ERROR)
         log = train(name, config, annotations, folder, work)
         if first:
-            shutil.copytree(log / "live", folder / "training", dirs_exist_ok=True)
+            curves = paths.reports / "training" / name
+            shutil.rmtree(curves, ignore_errors=True)
+            shutil.copytree(log / "live/plots/metrics", curves)
         for fold in range(config.dataset.folds):
             if first:
                 print(f"train: {name}: fold {fold + 1} of {config.dataset.folds}", flush=True)

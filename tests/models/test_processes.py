@@ -64,7 +64,7 @@ def test_torchrun_trains_and_the_first_process_writes(tmp_path: Path) -> None:
     assert done.stderr.count("epoch 3/3") == 1
     (run,) = (tmp_path / ".vigil/train").iterdir()
     assert len(list(run.glob("epoch_*.pth"))) == 2
-    curve = paths.model("protogcn") / "training/plots/metrics/val/loss.tsv"
+    curve = paths.reports / "training/protogcn/val/loss.tsv"
     assert len(curve.read_text().splitlines()) == 1 + 3
 
 
