@@ -12,6 +12,7 @@ ENGINE := $(if $(GPU),gpu,cpu)
 READY := $(VENV)/.ready-$(ENGINE)
 LOCK := requirements/constraints.txt requirements/no-deps.txt pyproject.toml
 PARAMS ?= params.yaml
+MODEL ?= protogcn
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
@@ -22,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench real study demo-weights clean
+.PHONY: help setup demo test check serve bench tune real study demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,6 +58,9 @@ serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 
 bench: $(READY) ## Measure throughput and latency of the recognizer, served and not
 	@python -m stages.benchmark --params $(PARAMS)
+
+tune: $(READY) ## Search training parameters of MODEL (protogcn) on validation clips
+	@python -m stages.tune --params $(PARAMS) --model $(MODEL)
 
 real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
 	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.real --params params.real.yaml

@@ -1,4 +1,7 @@
-"""Train one recognizer, and once more per cross-validation fold; a killed run continues."""
+"""Train one recognizer, and once more per cross-validation fold; a killed run continues.
+
+Several processes train together under `torchrun --nproc_per_node 2 -m stages.train --model ...`.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,30 @@ from argparse import Namespace
 
 from vigil.command import run
 from vigil.config import Config
+from vigil.models import processes
 from vigil.paths import Paths
 from vigil.training import train
 
 
 def main(config: Config, paths: Paths, arguments: Namespace) -> None:
-    """Write weights to `models/<model>` and the log of losses and metrics beside them."""
+    """Write weights to `models/<model>`, learning curves to `reports/training/<model>`."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("vigil.training").setLevel(logging.INFO)
     name, folder = arguments.model, paths.model(arguments.model)
     annotations, work = paths.dataset / "annotations.pkl", paths.cache.parent / "train"
-    log = train(name, config, annotations, folder, work)
-    shutil.copytree(log / "live", folder / "training", dirs_exist_ok=True)
-    for fold in range(config.dataset.folds):
-        print(f"train: {name}: fold {fold + 1} of {config.dataset.folds}", flush=True)
-        train(name, config, annotations, folder / f"fold_{fold}", work, fold)
-    print(f"train: {name}: weights in {folder}")
+    with processes.group():
+        first = processes.rank() == 0
+        logging.getLogger("vigil.training").setLevel(logging.INFO if first else logging.ERROR)
+        log = train(name, config, annotations, folder, work)
+        if first:
+            curves = paths.reports / "training" / name
+            shutil.rmtree(curves, ignore_errors=True)
+            shutil.copytree(log / "live/plots/metrics", curves)
+        for fold in range(config.dataset.folds):
+            if first:
+                print(f"train: {name}: fold {fold + 1} of {config.dataset.folds}", flush=True)
+            train(name, config, annotations, folder / f"fold_{fold}", work, fold)
+    if first:
+        print(f"train: {name}: weights in {folder}")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.skeletons import config, write_set
-from vigil.dataset import read_annotations, select
+from vigil.dataset import read_annotations, select, write_annotations
 from vigil.errors import InputError, ModelError
 from vigil.evaluation import predict
 from vigil.models import store
@@ -37,52 +40,138 @@ def test_it_learns_what_two_classes_differ_by(annotations: Path, tmp_path: Path)
     test = select(splits, rows, "test")
     found = predict(tmp_path / "model", test, cfg.dataset)
     assert np.mean(found.argmax(1) == [row["label"] for row in test]) >= 0.9
-    curve = (run / "live/plots/metrics/train/loss.tsv").read_text().splitlines()
-    assert len(curve) == 1 + 20
-    assert float(curve[-1].split("\t")[-1]) < float(curve[1].split("\t")[-1])
+    losses = curve(run, "train/loss")
+    assert list(losses) == list(range(20))
+    assert float(losses[19]) < float(losses[0])
     metrics = json.loads((run / "live/metrics.json").read_text())
     assert {"loss", "accuracy", "macro_f1"} <= set(metrics["val"])
 
 
-def test_a_killed_training_continues_where_it_stopped(annotations: Path, tmp_path: Path) -> None:
-    """It dies by SIGKILL in the middle; the second run does the rest and gives the usual files."""
+def curve(run: Path, name: str) -> dict[int, str]:
+    """Return a logged metric as text by step; a step logged twice counts as logged last."""
+    lines = (run / f"live/plots/metrics/{name}.tsv").read_text().splitlines()[1:]
+    return {int(step): value for step, value in (line.split("\t") for line in lines)}
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return dict(load_file(folder / "model.safetensors"))
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a | b)
+
+
+@pytest.mark.slow
+def test_a_training_killed_twice_gives_what_an_unbroken_one_gives(
+    annotations: Path, tmp_path: Path
+) -> None:
+    """SIGKILL after epochs 2 and 5; losses, validation and weights agree to the last digit."""
+    settings = {"epochs": 9, "warmup_epochs": 2, "select": "best", "patience_epochs": 8}
     code = f"""
 import logging
 from pathlib import Path
 from tests.skeletons import config
 from vigil.training import train
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-train("protogcn", config(epochs=12), Path({str(annotations)!r}),
+train("protogcn", config(**{settings!r}), Path({str(annotations)!r}),
       Path({str(tmp_path / "model")!r}), Path({str(tmp_path / "work")!r}))
 """
+    command = [sys.executable, "-c", code]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    first = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    limit = time.monotonic() + 240
-    try:
-        while not list((tmp_path / "work").glob("*/epoch_*.pth")):
-            assert first.poll() is None, "ended before it could be killed"
-            assert time.monotonic() < limit
-            time.sleep(0.05)
-    finally:
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-    assert not (tmp_path / "model").exists()
-    second = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    assert "resumed after epoch" in second.stderr
-    store.load(tmp_path / "model")
-    (run,) = (tmp_path / "work").iterdir()
-    steps = [
-        int(line.split("\t")[0])
-        for line in (run / "live/plots/metrics/train/loss.tsv").read_text().splitlines()[1:]
-    ]
-    assert steps[-1] == 11
-    assert set(range(12)) == set(steps)
+    for epoch in (2, 5):
+        victim = subprocess.Popen(
+            command, cwd=ROOT, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        limit = time.monotonic() + 240
+        try:
+            while not list((tmp_path / "work").glob(f"*/epoch_{epoch}.pth")):
+                assert victim.poll() is None, "ended before it could be killed"
+                assert time.monotonic() < limit
+                time.sleep(0.01)
+        finally:
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+        assert not (tmp_path / "model").exists()
+    last = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "resumed after epoch" in last.stderr
+    (broken,) = (tmp_path / "work").iterdir()
+    whole = train("protogcn", config(**settings), annotations, tmp_path / "m", tmp_path / "w")
+    for name in ("train/loss", "train/loss_cls", "train/loss_csc", "train/lr", "val/loss"):
+        assert curve(broken, name) == curve(whole, name), name
+    assert list(curve(broken, "train/loss")) == list(range(9))
+    assert same(weights(tmp_path / "model"), weights(tmp_path / "m"))
+
+
+def test_a_seed_decides_every_number(annotations: Path, tmp_path: Path) -> None:
+    runs = {}
+    for name, seed in (("first", 3), ("again", 3), ("other", 4)):
+        folder = tmp_path / name
+        runs[name] = train("protogcn", config(seed=seed), annotations, folder, folder / "work")
+    losses = {name: curve(run, "train/loss") for name, run in runs.items()}
+    assert losses["first"] == losses["again"] != losses["other"]
+    assert same(weights(tmp_path / "first"), weights(tmp_path / "again"))
+    assert not same(weights(tmp_path / "first"), weights(tmp_path / "other"))
+
+
+def best_epoch(run: Path) -> int:
+    """Return the epoch of the least validation loss, told by the curve alone."""
+    losses = {step + 1: float(value) for step, value in curve(run, "val/loss").items()}
+    return min(losses, key=lambda epoch: losses[epoch])
+
+
+def test_it_stops_when_validation_no_longer_gains(annotations: Path, tmp_path: Path) -> None:
+    cfg = config(epochs=19, lr=0.1, patience_epochs=2, select="best")
+    run = train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work")
+    last = max(curve(run, "train/loss")) + 1
+    assert last == best_epoch(run) + 2 < 19
+    assert (run / f"best_val_loss_epoch_{best_epoch(run)}.pth").is_file()
+    train("protogcn", cfg, annotations, tmp_path / "again", tmp_path / "work")
+    assert max(curve(run, "train/loss")) + 1 == last, "what had stopped went on"
+    assert same(weights(tmp_path / "model"), weights(tmp_path / "again"))
+
+
+def test_the_best_weights_are_chosen_on_validation_and_never_on_test(
+    annotations: Path, tmp_path: Path
+) -> None:
+    """Turning every test label over changes nothing; turning every validation label does."""
+    splits, rows = read_annotations(annotations)
+    chosen = {}
+    for part in ("none", "test", "val"):
+        held = set(splits.get(part, ()))
+        turned = [
+            row | {"label": 1 - row["label"]} if row["frame_dir"] in held else row for row in rows
+        ]
+        path = tmp_path / part / "annotations.pkl"
+        write_annotations(path, splits, turned)
+        cfg = config(epochs=6, lr=0.1, ema_momentum=0.2, select="best")
+        run = train("protogcn", cfg, path, tmp_path / part / "model", tmp_path / part)
+        assert (run / f"best_val_loss_epoch_{best_epoch(run)}.pth").is_file()
+        chosen[part] = weights(tmp_path / part / "model"), best_epoch(run)
+    assert chosen["none"][1] == chosen["test"][1] != chosen["val"][1]
+    assert same(chosen["none"][0], chosen["test"][0])
+    assert not same(chosen["none"][0], chosen["val"][0])
+
+
+@pytest.mark.parametrize("wanted", [{"select": "best"}, {"patience_epochs": 3}])
+def test_choosing_needs_validation_clips(
+    annotations: Path, tmp_path: Path, wanted: dict[str, Any]
+) -> None:
+    splits, rows = read_annotations(annotations)
+    path = tmp_path / "annotations.pkl"
+    write_annotations(path, splits | {"val": []}, rows)
+    with pytest.raises(InputError, match="expect validation clips, got 0"):
+        train("protogcn", config(**wanted), path, tmp_path / "model", tmp_path / "work")
+    train("protogcn", config(epochs=1), path, tmp_path / "model", tmp_path / "work")
+
+
+@pytest.mark.parametrize("loss", [{"weights": "none"}, {"weights": "effective", "focal_gamma": 2}])
+def test_each_loss_trains(annotations: Path, tmp_path: Path, loss: dict[str, Any]) -> None:
+    cfg = config(epochs=1, loss={"beta": 0.99, "focal_gamma": 0.0} | loss)
+    run = train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work")
+    assert float(curve(run, "train/loss_cls")[0]) > 0
 
 
 def test_the_key_follows_everything_that_decides_the_result(

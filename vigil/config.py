@@ -6,6 +6,7 @@ that names it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -150,6 +151,18 @@ class AugmentSection(Section):
     drop_joint: Fraction = Field(description="share of single joints that go missing")
     drop_span: Fraction = Field(description="probability that a limb goes missing for a while")
     crop: float = Field(ge=0, lt=1, description="largest share of the clip's time cut off")
+    time_scale: float = Field(ge=0, le=1, description="largest relative change of the clip's speed")
+    offset: float = Field(ge=0, le=0.5, description="largest shift in time, as share of the clip")
+
+
+class LossSection(Section):
+    """The classification loss."""
+
+    weights: Literal["none", "inverse", "effective"] = Field(
+        description="classes weighed by 1 / clips, by effective number of clips, or alike"
+    )
+    beta: float = Field(gt=0, lt=1, description="of effective (Cui et al., 2019); useful from 0.99")
+    focal_gamma: float = Field(ge=0, le=10, description="focal loss (Lin et al., 2017); 0: off")
 
 
 class TrainSection(Section):
@@ -157,7 +170,7 @@ class TrainSection(Section):
 
     threads: int = Field(ge=1, description="CPU threads; small networks gain nothing from more")
     epochs: int = Field(ge=1, le=2000, description="passes over the training clips")
-    batch_size: int = Field(ge=2, le=1024, description="clips per step")
+    batch_size: int = Field(ge=2, le=1024, description="clips per step, over all processes")
     lr: float = Field(gt=0, le=10, description="highest learning rate; cosine to 0")
     warmup_epochs: int = Field(ge=0, description="epochs of linear rise to lr")
     optimizer: Literal["sgd", "adamw"] = Field(
@@ -166,14 +179,51 @@ class TrainSection(Section):
     weight_decay: float = Field(ge=0, le=1, description="L2 penalty (adamw: decoupled)")
     clip_grad: float = Field(ge=0, description="largest gradient norm; 0: no limit")
     label_smoothing: Fraction = Field(description="share of the target spread over all classes")
-    balance: bool = Field(description="weigh classes inversely to their number of clips")
+    loss: LossSection
     ema_momentum: Fraction = Field(description="averaging of weights per step; 0: off")
     select: Literal["last", "best"] = Field(description="weights to keep: last, or best val loss")
+    patience_epochs: int = Field(ge=0, description="stop so long after the best val loss; 0: never")
+    amp: bool = Field(description="float16 where it is safe, on CUDA only")
+    compile: bool = Field(description="torch.compile of the training step, on CUDA only")
     init: str = Field(
         description="weights to begin with: demo/<name> as shipped, a trained model's folder, or ''"
     )
     seed: int = Field(ge=0, description="random seed of weights, order and augmentation")
     augment: AugmentSection
+
+
+class TuneRange(Section):
+    """Numbers to search between."""
+
+    low: float = Field(description="least value")
+    high: float = Field(description="greatest value")
+    log: bool = Field(description="search the orders of magnitude evenly; needs low above 0")
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> TuneRange:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"expected low below high, above 0 where log: {self.low}, {self.high}")
+        return self
+
+
+class TuneChoices(Section):
+    """Values to choose from."""
+
+    choices: tuple[bool | int | float | str, ...] = Field(min_length=1, description="the values")
+
+
+class TuneSection(Section):
+    """`make tune`: a search for training parameters."""
+
+    trials: int = Field(ge=1, le=10_000, description="trainings, those of earlier calls included")
+    metric: Literal["macro_f1", "auc"] = Field(description="what of the validation clips to raise")
+    seed: int = Field(ge=0, description="random seed of the search")
+    space: dict[
+        Annotated[str, Field(pattern=r"^(train|models)(\.[a-z][a-z0-9_]*)+$")],
+        TuneRange | TuneChoices,
+    ] = Field(
+        min_length=1, description="`train.<key>` or `models.<key>` of the recognizer: where to look"
+    )
 
 
 class RecognizerSection(Section):
@@ -279,6 +329,7 @@ class Config(Section):
     export: ExportSection
     serve: ServeSection
     benchmark: BenchmarkSection
+    tune: TuneSection
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Config:
@@ -333,6 +384,28 @@ class Config(Section):
         return TrainSection.model_validate(
             merge(self.train.get("all", {}), self.train.get(name, {}))
         )
+
+    def override(self, name: str, values: Mapping[str, Any]) -> Config:
+        """Return these parameters with others for the recognizer `name`.
+
+        Args:
+            name: an entry of `models`.
+            values: by `train.<key>` or `models.<key>`, dots for what lies deeper.
+
+        Raises:
+            InputError: an unknown key, or a value out of range.
+        """
+        raw = self.model_dump()
+        for key, value in values.items():
+            section, *parts = key.split(".")
+            leaf = {parts[-1]: value}
+            for part in reversed([name, *parts[:-1]]):
+                leaf = {part: leaf}
+            raw[section] = _merge(raw[section], leaf)
+        try:
+            return Config.model_validate(raw)
+        except ValidationError as error:
+            raise InputError(f"{', '.join(values)}: {_one_line(error)}") from error
 
     def resolve(self, root: Path) -> Paths:
         """Return the artefact paths of a project whose parameter file lies in `root`."""

@@ -19,21 +19,24 @@ import numpy as np
 from vigil import compat, models
 from vigil.config import Config, TrainSection
 from vigil.dataset import read_annotations, select, tensors
-from vigil.errors import InputError
+from vigil.errors import InputError, ModelError
 from vigil.items import file_hash
-from vigil.models.store import ModelSpec, begin, build, save, served
+from vigil.models import processes
+from vigil.models.runner import Job, runner_config
+from vigil.models.store import ModelSpec, build, save, served
 from vigil.splits import split_name
 from vigil.weights import entry, fetch
 
-_CODE = "2"  # raise when a change of the code changes what a training gives
+_LOG = logging.getLogger("vigil.training")
+_CODE = "3"  # raise when a change of the code changes what a training gives
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
-    """Return the content key of a training: data, parameters, classes, fold and code version."""
+    """Return the content key of a training: all that decides its result, the code's version too."""
     params = config.training(name)
     initial = _initial(params.init, annotations.parent) if params.init else None
     parts = [
-        _CODE, name, list(config.classes), fold,
+        _CODE, name, list(config.classes), fold, processes.count(),
         file_hash(initial) if initial and initial.is_file() else None,
         models.section(config.models, name).model_dump(mode="json"),
         config.dataset.model_dump(mode="json"),
@@ -62,35 +65,58 @@ def train(
     Raises:
         InputError: an unknown model or split, or an unreadable annotation file.
     """
-    splits, rows = read_annotations(annotations)
-    training = select(splits, rows, split_name("train", fold))
-    validation = select(splits, rows, split_name("val", fold))
-    if len(training) < 2:
-        raise InputError(f"train: expected at least 2 training clips, got {len(training)}")
+    job, training = _job(name, config, annotations, work, fold)
     compat.apply()
     import torch
     from mmengine.config import Config as RunnerConfig
     from mmengine.runner import Runner
 
-    from vigil.models import training_hooks
+    from vigil.models import loop_hooks, training_hooks  # noqa: F401  their classes are registered
 
-    params = config.training(name)
-    torch.set_num_threads(params.threads)
-    run = work / f"{name}-{key(name, config, annotations, fold)}"
-    described = runner_config(name, config, annotations, run, fold, training, bool(validation))
-    described["custom_hooks"] += training_hooks.configs(run, params)
-    runner = Runner.from_cfg(RunnerConfig(described))
-    if params.init:
-        begin(runner.model, _initial(params.init, work))
+    torch.set_num_threads(job.params.threads)
     try:
-        runner.train()
+        Runner.from_cfg(RunnerConfig(runner_config(job))).train()
     finally:
         _close_logs()
-    chosen = _chosen(run, params)
-    state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-    spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
-    save(out, settle(state, spec, training, config), spec)
-    return run
+    if job.rank == 0:
+        chosen = _chosen(job.run, job.params)
+        state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
+        spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
+        save(out, settle(state, spec, training, config), spec)
+    processes.wait()
+    return job.run
+
+
+def _job(
+    name: str, config: Config, annotations: Path, work: Path, fold: int | None
+) -> tuple[Job, list[dict[str, Any]]]:
+    """Check what a training needs; return it with its training clips."""
+    import torch
+
+    splits, rows = read_annotations(annotations)
+    training = select(splits, rows, split_name("train", fold))
+    validation = select(splits, rows, split_name("val", fold))
+    params, together = config.training(name), processes.count()
+    if len(training) < 2:
+        raise InputError(f"train: expected at least 2 training clips, got {len(training)}")
+    if not validation and (params.select == "best" or params.patience_epochs):
+        raise InputError("train: select: best and patience_epochs expect validation clips, got 0")
+    if params.batch_size % together:
+        raise InputError(
+            f"train: batch_size: expected a multiple of {together} processes, "
+            f"got {params.batch_size}"
+        )
+    cuda = torch.cuda.is_available()
+    if (params.amp or params.compile) and not cuda:
+        _LOG.warning("train: amp and compile need CUDA; training in float32, not compiled")
+    weights = _initial(params.init, work) if params.init else None
+    job = Job(
+        name=name, config=config, annotations=annotations,
+        run=work / f"{name}-{key(name, config, annotations, fold)}", fold=fold,
+        labels=[row["label"] for row in training], validate=bool(validation), weights=weights,
+        cuda=cuda, processes=together, rank=processes.rank(),
+    )  # fmt: skip
+    return job, training
 
 
 def _initial(source: str, work: Path) -> Path:
@@ -138,109 +164,17 @@ def settle(
     return settled
 
 
-def runner_config(
-    name: str,
-    config: Config,
-    annotations: Path,
-    run: Path,
-    fold: int | None,
-    training: Sequence[dict[str, Any]],
-    validate: bool,
-) -> dict[str, Any]:
-    """Return the config of mmengine's Runner for one training; see `train`."""
-    params = config.training(name)
-    described = _schedule(params, -(-len(training) // params.batch_size)) | {
-        "model": _model(name, config, training),
-        "work_dir": str(run),
-        "train_dataloader": _loader(name, config, annotations, split_name("train", fold), True),
-        "resume": True,
-        "default_scope": "mmaction",
-        "randomness": {"seed": params.seed},
-        "log_level": "WARNING",
-        "default_hooks": {
-            "logger": {"type": "LoggerHook", "interval": 10_000, "log_metric_by_epoch": True},
-            "checkpoint": {"type": "CheckpointHook", "interval": 1,
-                           "max_keep_ckpts": 1,
-                           **({"save_best": "val/loss", "rule": "less"} if validate else {})},
-        },
-        "custom_hooks": [],
-    }  # fmt: skip
-    if validate:
-        described |= {
-            "val_cfg": {"type": "ValLoop"},
-            "val_dataloader": _loader(name, config, annotations, split_name("val", fold), False),
-            "val_evaluator": [{"type": "ClassificationMetric", "classes": len(config.classes)}],
-        }
-    return described
-
-
-def _model(name: str, config: Config, training: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the model's config, its loss weighted by class where asked for."""
-    params = config.training(name)
-    section = models.section(config.models, name)
-    model = models.model_config(section, len(config.classes), params)
-    counts = np.bincount([row["label"] for row in training], minlength=len(config.classes))
-    if params.balance:
-        weights = counts.sum() / (np.maximum(counts, 1) * max((counts > 0).sum(), 1))
-        loss = {"type": "CrossEntropyLoss", "class_weight": [float(w) for w in weights]}
-        model["cls_head"]["loss_cls"] = loss
-    return model
-
-
-def _loader(
-    name: str, config: Config, annotations: Path, split: str, training: bool
-) -> dict[str, Any]:
-    """Return a dataloader config over the split `split`."""
-    from vigil.models.pipeline import pipeline
-
-    params = config.training(name)
-    return {
-        "batch_size": params.batch_size,
-        "num_workers": 0,
-        "drop_last": False,
-        "sampler": {"type": "DefaultSampler", "shuffle": training},
-        "collate_fn": {"type": "pseudo_collate"},
-        "dataset": {
-            "type": "AnnotationDataset",
-            "ann_file": str(annotations),
-            "split": split,
-            "pipeline": pipeline(config.dataset, params.augment if training else None),
-            "test_mode": not training,
-        },
-    }
-
-
-def _schedule(params: TrainSection, steps: int) -> dict[str, Any]:
-    """Return optimizer, per-step cosine schedule with warm-up, and the epoch loop."""
-    optimizer: dict[str, Any] = {"type": "AdamW", "lr": params.lr}
-    if params.optimizer == "sgd":
-        optimizer = {"type": "SGD", "lr": params.lr, "momentum": 0.9, "nesterov": True}
-    wrapper: dict[str, Any] = {
-        "type": "OptimWrapper",
-        "optimizer": optimizer | {"weight_decay": params.weight_decay},
-    }
-    if params.clip_grad:
-        wrapper["clip_grad"] = {"max_norm": params.clip_grad}
-    warmup = min(params.warmup_epochs, params.epochs - 1) * steps
-    total = params.epochs * steps
-    schedule: list[dict[str, Any]] = [
-        {"type": "CosineAnnealingLR", "T_max": total - warmup, "eta_min": 0.0,
-         "begin": warmup, "end": total, "by_epoch": False}
-    ]  # fmt: skip
-    if warmup:
-        rise = {"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup}
-        schedule.insert(0, rise | {"by_epoch": False})
-    loop = {"type": "EpochBasedTrainLoop", "max_epochs": params.epochs,
-            "val_interval": max(1, params.epochs // 20)}  # fmt: skip
-    return {"optim_wrapper": wrapper, "param_scheduler": schedule, "train_cfg": loop}
-
-
 def _chosen(run: Path, params: TrainSection) -> Path:
     """Return the checkpoint to keep: the best by validation loss, or the last."""
     best = sorted(run.glob("best_*.pth"))
     if params.select == "best" and best:
         return best[-1]
-    return Path((run / "last_checkpoint").read_text(encoding="utf-8").strip())
+    from vigil.models.checkpoints import latest
+
+    last = latest(run)
+    if last is None:
+        raise ModelError(f"{run}: expected a checkpoint, got none")
+    return last
 
 
 def _close_logs() -> None:

@@ -18,8 +18,15 @@ FLOORS = [
     {"vigil.weights"},
     {"vigil.sampling", "vigil.splits", "vigil.motion_baseline"},
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
-    {"vigil.pretrained", "vigil.training", "vigil.export", "vigil.serving", "vigil.ensemble"},
-    {"vigil.evaluation"},
+    {
+        "vigil.pretrained",
+        "vigil.training",
+        "vigil.export",
+        "vigil.serving",
+        "vigil.ensemble",
+        "vigil.tuning",
+    },
+    {"vigil.evaluation", "vigil.controls"},
     {"vigil.benchmark", "vigil.plots", "vigil.mistakes", "vigil.page", "vigil.study"},
     {"vigil.reporting"},
     {"vigil.demo", "vigil.real"},
@@ -37,6 +44,7 @@ DOORS = {
     "av": {"vigil.video"},
     "dvclive": {"vigil.models.training_hooks"},
     "streamlit": set(),
+    "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
 }  # fmt: skip
 LIGHT = ("vigil", "vigil.config", "vigil.schema", "vigil.video", "vigil.items", "vigil.clips")

@@ -15,7 +15,7 @@ compat.apply()
 from vigil.models.pipeline import AugmentSkeleton  # noqa: E402  after the bridges
 
 OFF = {"flip": 0, "rotate_deg": 0, "scale": 0, "jitter": 0, "drop_joint": 0, "drop_span": 0,
-       "crop": 0}  # fmt: skip
+       "crop": 0, "time_scale": 0, "offset": 0}  # fmt: skip
 
 
 def sample() -> dict[str, Any]:
@@ -84,3 +84,48 @@ def test_cropping_keeps_most_of_the_time() -> None:
     ]
     assert 18 <= min(frames) < 22
     assert max(frames) >= 23
+
+
+def moments(**values: float) -> list[int]:
+    """Return which of the frames 0 to 23 the augmented clip shows, told by a joint's place."""
+    row = sample()
+    row["keypoint"][..., 0] = 1.0 + np.arange(24)[None, :, None]
+    row["keypoint_score"][:] = 1.0
+    out = AugmentSkeleton(**(OFF | values))(row)
+    return [round(float(x)) - 1 for x in out["keypoint"][0, :, 0, 0]]
+
+
+def test_another_pace_shows_less_of_the_clip_or_more_than_all_of_it() -> None:
+    """Slower: a part, each frame for longer. Faster: the end is reached and time runs back."""
+    np.random.seed(0)
+    seen = [moments(time_scale=0.5) for _ in range(60)]
+    slow = [m for m in seen if len(set(m)) < 22 and m == sorted(m)]
+    fast = [m for m in seen if m != sorted(m)]
+    assert len(slow) > 10
+    assert len(fast) > 10
+    assert min(len(set(m)) for m in slow) >= 24 / 1.5 - 1
+    assert all(len(m) == 24 and max(abs(np.diff(m))) <= 2 for m in seen)
+    assert all(max(m) == 23 for m in fast)
+
+
+def test_an_offset_moves_the_clip_in_time_without_a_jump() -> None:
+    np.random.seed(0)
+    seen = [moments(offset=0.25) for _ in range(60)]
+    first = [m.index(min(m)) if m[0] else -m[0] for m in seen]
+    assert len({m[0] for m in seen}) > 4
+    assert max(m[0] for m in seen) <= 6
+    assert max(max(abs(np.diff(m))) for m in seen) <= 1
+    assert max(first) >= 3
+
+
+def test_the_middle_of_the_clip_is_never_lost() -> None:
+    np.random.seed(2)
+    for _ in range(50):
+        assert set(range(9, 15)) & set(moments(offset=0.25, time_scale=0.3))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_the_shortest_clips_survive_another_pace(frames: int) -> None:
+    row = annotation(0, 1, frames)
+    out = AugmentSkeleton(**(OFF | {"time_scale": 1.0, "offset": 0.5}))(row)
+    assert out["total_frames"] == frames

@@ -55,7 +55,7 @@ def test_from_labels_to_a_published_model(
         "35 labeled clips (0 without any person); left out: 1 unlabeled" in capsys.readouterr().out
     )
     train.main(cfg, paths, MODEL)
-    assert (paths.model("protogcn") / "training/plots/metrics/train/loss.tsv").is_file()
+    assert (paths.reports / "training/protogcn/train/loss.tsv").is_file()
     evaluate.main(cfg, paths, MODEL)
     assert "accuracy: protogcn" in capsys.readouterr().out
     report = json.loads((paths.reports / "protogcn.json").read_text())

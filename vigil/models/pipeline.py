@@ -55,7 +55,7 @@ class SampleSkeleton:
 
 @TRANSFORMS.register_module()
 class AugmentSkeleton:
-    """Vary a whole clip: crop in time, mirror, rotate, scale, shake joints, lose joints.
+    """Vary a whole clip: crop, pace, shift in time, mirror, rotate, scale, shake and lose joints.
 
     Works on `keypoint` (M, n, 17, 2) in pixels and `keypoint_score` (M, n, 17); missing joints stay
     missing.
@@ -70,7 +70,9 @@ class AugmentSkeleton:
         rng = _rng()
         joints = np.array(results["keypoint"], np.float32)
         score = np.array(results["keypoint_score"], np.float32)
-        joints, score = self._crop(joints, score, rng)
+        shown = self._crop(score.shape[1], rng)
+        shown = shown[self._retime(len(shown), rng)]
+        joints, score = joints[:, shown], score[:, shown]
         if rng.random() < self.params.flip:
             joints[..., 0] = results["img_shape"][1] - 1 - joints[..., 0]
             joints, score = joints[:, :, _MIRROR], score[:, :, _MIRROR]
@@ -80,15 +82,26 @@ class AugmentSkeleton:
         frames = score.shape[1]
         return results | {"keypoint": joints, "keypoint_score": score, "total_frames": frames}
 
-    def _crop(
-        self, joints: NDArray[np.float32], score: NDArray[np.float32], rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Cut a random share of the clip's time off its ends."""
-        frames = score.shape[1]
+    def _crop(self, frames: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return the frames left when a random share of the time is cut off the ends."""
         keep = round(frames * (1.0 - rng.random() * self.params.crop))
         keep = min(frames, max(keep, _SHORTEST_CROP))
         start = int(rng.integers(frames - keep + 1))
-        return joints[:, start : start + keep], score[:, start : start + keep]
+        return np.arange(start, start + keep)
+
+    def _retime(self, frames: int, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Return which of `frames` is shown at each moment of a faster, slower or shifted clip.
+
+        Clips of other lengths fill the same number of samples, so their people move at another
+        pace: the pace is varied by up to a factor of 1 + time_scale either way. Beyond its ends the
+        clip runs backward, so that no joint jumps.
+        """
+        pace = (1.0 + self.params.time_scale) ** rng.uniform(-1, 1)
+        start = rng.uniform(-1, 1) * self.params.offset * frames
+        start += rng.random() * max(0.0, frames * (1.0 - pace))
+        moments = np.asarray(np.floor(start + (np.arange(frames) + 0.5) * pace), np.intp)
+        turned = moments % (2 * frames)
+        return np.minimum(turned, 2 * frames - 1 - turned)
 
     def _move(
         self, joints: NDArray[np.float32], score: NDArray[np.float32], rng: np.random.Generator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from vigil.models.recognizer import SkeletonRecognizer
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
-_MAY_DIFFER = (*_TRAINING_ONLY, "cls_head.fc.")
+_CLASSIFIER = "cls_head.fc."
+_MAY_DIFFER = (*_TRAINING_ONLY, _CLASSIFIER)
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,14 @@ def load(folder: Path) -> tuple[SkeletonRecognizer, ModelSpec]:
     return recognizer, spec
 
 
-def begin(recognizer: torch.nn.Module, path: Path) -> list[str]:
+def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) -> list[str]:
     """Load weights to begin a training with; a classifier of other classes stays as it is.
 
     Args:
         recognizer: a fresh recognizer; changed in place.
         path: a file that `save` wrote.
+        classes: its class names; where a `model.json` beside the file names others, or the same in
+            another order, the classifier is not taken.
 
     Returns:
         The names of the tensors that were not taken: the classifier's, and the training-only ones.
@@ -125,6 +128,8 @@ def begin(recognizer: torch.nn.Module, path: Path) -> list[str]:
         raise ModelError(f"init: {path}: expected trained weights, got {error}") from error
     own = recognizer.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    if classes and _classes(path) not in (None, list(classes)):
+        fits = {k: v for k, v in fits.items() if not k.startswith(_CLASSIFIER)}
     left = [k for k in own if k not in fits]
     alien = [k for k in left if not k.startswith(_MAY_DIFFER)] + [k for k in state if k not in own]
     if alien:
@@ -134,6 +139,21 @@ def begin(recognizer: torch.nn.Module, path: Path) -> list[str]:
         )
     recognizer.load_state_dict(fits, strict=False)
     return left
+
+
+def _classes(weights: Path) -> list[str] | None:
+    """Return the classes that the `model.json` beside `weights` names, None where there is none.
+
+    Raises:
+        ModelError: the file is not what `save` wrote.
+    """
+    path = weights.with_name("model.json")
+    if not path.is_file():
+        return None
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["classes"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"init: {path}: expected a recognizer's, got {error}") from error
 
 
 def build(spec: ModelSpec) -> SkeletonRecognizer:

@@ -13,8 +13,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, METRICS
 from mmengine.runner import Runner
 
-from vigil.config import TrainSection
-
 _LOG = logging.getLogger("vigil.training")
 
 
@@ -24,9 +22,9 @@ class ClassificationMetric(BaseMetric):  # type: ignore[misc]
 
     default_prefix = "val"
 
-    def __init__(self, classes: int) -> None:
-        """Measure a classifier of `classes` classes."""
-        super().__init__()
+    def __init__(self, classes: int, collect_device: str = "cpu") -> None:
+        """Measure a classifier of `classes` classes; see mmengine for `collect_device`."""
+        super().__init__(collect_device=collect_device)
         self.classes = classes
 
     def process(self, data_batch: Any, data_samples: list[dict[str, Any]]) -> None:
@@ -59,6 +57,8 @@ class DvcliveHook(Hook):  # type: ignore[misc]
 
     The same figures go to the logger `vigil.training`, one line an epoch with the time left.
     """
+
+    priority = "LOWEST"  # after the validation that a resumed training repeats
 
     def __init__(self, folder: str) -> None:
         """Log into `folder`; a resumed run appends."""
@@ -106,17 +106,3 @@ class DvcliveHook(Hook):  # type: ignore[misc]
         left_s = spent_s / max(done - self.first, 1) * (every - done)
         shown = ", ".join(f"{k} {v:.3f}" for k, v in values.items() if k != "train/lr")
         _LOG.info("epoch %d/%d: %s, %.0f s left", done, every, shown, left_s)
-
-
-def configs(run: Path, params: TrainSection) -> list[dict[str, Any]]:
-    """Return the hooks of one training in the folder `run`."""
-    hooks: list[dict[str, Any]] = [{"type": "DvcliveHook", "folder": str(run / "live")}]
-    if params.ema_momentum:
-        hooks.append(
-            {
-                "type": "EMAHook",
-                "ema_type": "ExponentialMovingAverage",
-                "momentum": params.ema_momentum,
-            }
-        )
-    return hooks

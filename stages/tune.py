@@ -1,0 +1,37 @@
+"""Search learning rate, width and augmentation of one recognizer; a killed search continues."""
+
+from __future__ import annotations
+
+import logging
+from argparse import Namespace
+
+from vigil.command import run
+from vigil.config import Config
+from vigil.paths import Paths
+from vigil.tuning import command, tune, write_table
+
+
+def main(config: Config, paths: Paths, arguments: Namespace) -> None:
+    """Write `reports/tune/<model>.csv` and print the best trials with the command to run one."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    name, metric = arguments.model, config.tune.metric
+    tried = tune(
+        name, config, paths.dataset / "annotations.pkl", paths.cache.parent / "tune",
+        lambda line: print(f"tune: {name}: {line}", flush=True),
+    )  # fmt: skip
+    table = paths.reports / "tune" / f"{name}.csv"
+    write_table(table, tried, metric)
+    print(f"{'trial':>5}  {metric:>8}  {'seconds':>7}  parameters (validation clips)")
+    for one in tried[:10]:
+        shown = ", ".join(f"{parameter} {value}" for parameter, value in one.values.items())
+        print(f"{one.number:5}  {one.value:8.4f}  {one.seconds:7.0f}  {shown}")
+    print(f"tune: {name}: {len(tried)} trials in {table}; trial 0 is what params.yaml says")
+    print(command(name, tried[0].values))
+
+
+if __name__ == "__main__":
+    run(
+        main,
+        __doc__,
+        ("--model", {"default": "protogcn", "help": "recognizer: an entry of models"}),
+    )
