@@ -202,7 +202,63 @@ class ProtoGCNSection(RecognizerSection):
     n_prototypes: int = Field(ge=1, le=4096, description="prototypes of the reconstruction")
 
 
-ModelSection = Annotated[ProtoGCNSection, Field()]
+class GraphSection(RecognizerSection):
+    """A graph network in stages; each after the first doubles the width and halves the time."""
+
+    base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; papers: 64")
+    stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; papers: 4, 3, 3"
+    )
+
+
+class STGCNSection(GraphSection):
+    """ST-GCN (Yan et al., AAAI 2018)."""
+
+    type: Literal["stgcn"]
+
+
+class STGCNPPSection(GraphSection):
+    """STGCN++ (Duan et al., ACM MM 2022)."""
+
+    type: Literal["stgcnpp"]
+
+
+class AAGCNSection(GraphSection):
+    """2s-AGCN (Shi et al., CVPR 2019), with the attention of AAGCN (Shi et al., TIP 2020)."""
+
+    type: Literal["aagcn"]
+    attention: bool = Field(description="gates over joints, time and channels; false: 2s-AGCN")
+
+
+class CTRGCNSection(GraphSection):
+    """CTR-GCN (Chen et al., ICCV 2021)."""
+
+    type: Literal["ctrgcn"]
+
+
+class PoseC3DSection(RecognizerSection):
+    """PoseC3D (Duan et al., CVPR 2022): heat maps of the joints through a 3-D network."""
+
+    type: Literal["posec3d"]
+    stream: Literal["j"] = Field(description="heat maps are of joints")
+    norm: Literal["image", "box"] = Field(description="what the heat maps show; paper: box")
+    base_channels: int = Field(ge=4, le=256, description="first width; paper: 32")
+    stages: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; paper: 4, 6, 3"
+    )
+    heatmap_size: int = Field(ge=16, le=112, multiple_of=8, description="pixels; paper: 56")
+    sigma: float = Field(gt=0, le=8, description="a joint's spread in pixels; paper: 0.6")
+
+
+ModelSection = Annotated[
+    ProtoGCNSection
+    | STGCNSection
+    | STGCNPPSection
+    | AAGCNSection
+    | CTRGCNSection
+    | PoseC3DSection,
+    Field(discriminator="type"),
+]
 
 
 class EvaluateSection(Section):
