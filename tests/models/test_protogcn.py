@@ -91,7 +91,7 @@ def test_temporal_unit_halves_time_and_hears_the_other_joints() -> None:
 
 
 def test_the_prototype_branch_lives_by_its_dropout_at_the_start() -> None:
-    zero = torch.zeros(4, 2, 32, 5, 5)
+    zero = torch.zeros(4, 32, 5, 5)
     for dropout, alive in ((0.0, False), (0.1, True)):
         torch.manual_seed(0)
         descriptor = PrototypeReconstruction(32, 10, dropout)(zero)
@@ -128,7 +128,8 @@ def test_dropping_the_training_branch_changes_no_score() -> None:
     slim = ProtoGCNHead(3, 32, 17, w_csc=0.0).eval()
     slim.load_state_dict({k: v for k, v in full.state_dict().items() if k.startswith("fc.")})
     features = (torch.randn(4, 2, 32, 6, 17), torch.randn(4, 2, 32, 17, 17))
-    assert torch.equal(full(features), slim(features))
+    present = torch.ones(4, 2)
+    assert torch.equal(full(features, present), slim(features, present))
 
 
 @pytest.mark.parametrize(

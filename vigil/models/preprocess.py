@@ -98,6 +98,18 @@ class SkeletonInput(nn.Module):
         derived = [self._stream(part, xy * present, score, present) for part in self.streams]
         return torch.cat(derived, dim=-1)
 
+    def present(self, keypoints: Tensor) -> Tensor:
+        """Tell who is there: persons with a joint that is not missing in at least one frame.
+
+        Args:
+            keypoints: (B, M, T, 17, 3), see `forward`.
+
+        Returns:
+            (B, M) of 0 and 1 in the keypoints' type.
+        """
+        best = keypoints[..., 2].flatten(2).amax(dim=2)
+        return (best > self.min_score).to(keypoints.dtype)
+
     def _normalize(self, xy: Tensor, valid: Tensor, image_size: Tensor) -> Tensor:
         """Shift and scale (B, M, T, 17, 2) pixels by the frame, the clip's box or the body."""
         if self.norm == "image":

@@ -33,15 +33,14 @@ class PrototypeReconstruction(nn.Module):
         """Describe each clip's topology.
 
         Args:
-            topology: (N, M, C, V, V) of the last block.
+            topology: (N, C, V, V) of the last block, averaged over persons.
 
         Returns:
             (N, V * V) descriptor.
         """
-        mean = topology.mean(dim=1)
-        tokens = mean.flatten(2).transpose(1, 2)
+        tokens = topology.flatten(2).transpose(1, 2)
         rebuilt = self.dropout(self.memory(torch.softmax(self.query(tokens), dim=-1)))
-        rebuilt = rebuilt.transpose(1, 2).reshape(mean.shape)
+        rebuilt = rebuilt.transpose(1, 2).reshape(topology.shape)
         descriptor: Tensor = self.fuse(rebuilt).mean(dim=1)
         return descriptor.flatten(1)
 
