@@ -81,6 +81,7 @@ def train(
     described["custom_hooks"] += training_hooks.configs(run, params)
     runner = Runner.from_cfg(RunnerConfig(described))
     if params.init:
+        runner.model.init_weights()  # or the runner would, over the given weights
         begin(runner.model, _initial(params.init, work))
     try:
         runner.train()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmaction.models.backbones import ResNet3dSlowOnly
 from mmaction.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from vigil.models.posec3d.heatmaps import Heatmaps
 
@@ -44,6 +44,8 @@ class HeatmapSlowOnly(ResNet3dSlowOnly):  # type: ignore[misc]
             stage_blocks=tuple(stages), out_indices=(depth - 1,), conv1_stride_s=1,
             pool1_stride_s=1, inflate=(0, *(1,) * (depth - 1)), spatial_strides=(2,) * depth,
             temporal_strides=(*(1,) * (depth - 1), 2 if depth > 1 else 1), dilations=(1,) * depth,
+            # mmcv's own Conv3d asks for the size of its input, which no trace can keep.
+            conv_cfg={"type": nn.Conv3d},
         )  # fmt: skip
         self.heatmaps = Heatmaps(size, sigma, margin)
 
