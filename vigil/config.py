@@ -251,12 +251,7 @@ class PoseC3DSection(RecognizerSection):
 
 
 ModelSection = Annotated[
-    ProtoGCNSection
-    | STGCNSection
-    | STGCNPPSection
-    | AAGCNSection
-    | CTRGCNSection
-    | PoseC3DSection,
+    ProtoGCNSection | STGCNSection | STGCNPPSection | AAGCNSection | CTRGCNSection | PoseC3DSection,
     Field(discriminator="type"),
 ]
 

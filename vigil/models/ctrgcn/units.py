@@ -97,9 +97,7 @@ class TemporalUnit(nn.Module):
                 nn.Sequential(*_squeeze(channels, width), convolution, nn.BatchNorm2d(width))
             )
         pool = nn.MaxPool2d((3, 1), steps, (1, 0))
-        self.branches.append(
-            nn.Sequential(*_squeeze(channels, width), pool, nn.BatchNorm2d(width))
-        )
+        self.branches.append(nn.Sequential(*_squeeze(channels, width), pool, nn.BatchNorm2d(width)))
         self.branches.append(
             nn.Sequential(nn.Conv2d(channels, width, 1, steps), nn.BatchNorm2d(width))
         )

@@ -1,4 +1,4 @@
-"""PoseC3D (Duan et al., CVPR 2022) as a plug-in: heat maps of the joints, then mmaction2's SlowOnly.
+"""PoseC3D (Duan et al., CVPR 2022) as a plug-in: heat maps of joints, then mmaction2's SlowOnly.
 
 The heat maps are made inside the network from the same keypoints that every recognizer reads, so
 a service sends it nothing else.
