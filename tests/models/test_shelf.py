@@ -11,8 +11,9 @@ import onnx
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from tests.skeletons import CLASSES, config, write_set
+from tests.skeletons import CLASSES, annotation, config, write_set
 from vigil import models
 from vigil.config import Config, load
 from vigil.dataset import read_annotations, select, tensors
@@ -112,6 +113,26 @@ def test_empty_person_slots_change_nothing(name: str) -> None:
         answers = [graph(*clips(persons, there=1))[1] for persons in (1, 2, 4)]
     torch.testing.assert_close(answers[0], answers[1], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(answers[0], answers[2], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.types())
+def test_it_can_tell_fast_from_slow_after_a_few_steps(name: str) -> None:
+    cfg = config()
+    keypoints, sizes, labels = tensors([annotation(i, i % 2) for i in range(12)], cfg.dataset)
+    feeds, wanted = (torch.from_numpy(keypoints), torch.from_numpy(sizes)), torch.from_numpy(labels)
+    torch.manual_seed(0)
+    graph = store.build(
+        store.ModelSpec.of(name, CLASSES, cfg.models, cfg.dataset)
+    ).inference_graph().train()  # fmt: skip
+    optimizer = torch.optim.Adam(graph.parameters(), lr=0.01)
+    for _ in range(60):
+        loss = cross_entropy(graph(*feeds)[1], wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if loss < 0.2:
+            return
+    raise AssertionError(f"loss {loss:.3f}")
 
 
 @pytest.mark.parametrize("name", models.types())
