@@ -22,7 +22,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench real demo-weights clean
+.PHONY: help setup demo test check serve bench bench-protogcn real demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ check: $(READY) ## Format, lint, types and the fast tests
 
 serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 	@python -m stages.serve --params $(PARAMS)
+
+bench-protogcn: $(READY) ## Measure ProtoGCN against its plain form, training step and ONNX latency
+	@OMP_NUM_THREADS=1 python -m stages.bench_protogcn --params $(PARAMS)
 
 bench: $(READY) ## Measure throughput and latency of the recognizer, served and not
 	@python -m stages.benchmark --params $(PARAMS)

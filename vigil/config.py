@@ -176,18 +176,38 @@ class TrainSection(Section):
     augment: AugmentSection
 
 
+class LayoutSection(Section):
+    """A skeleton layout of your own; see `vigil.models.layouts`."""
+
+    num_joints: int = Field(ge=1, le=200, description="joints V")
+    parents: tuple[int, ...] = Field(description="joint that each joint hangs from")
+    grandparents: tuple[int, ...] | None = Field(
+        default=None, description="joint two bones up; without: the parents' parents"
+    )
+    center: int = Field(ge=0, description="the root joint, its own parent")
+    mirror: tuple[int, ...] = Field(description="each joint's partner on the other side")
+    sources: tuple[tuple[int, ...], ...] = Field(
+        description="COCO-17 joints whose mean each joint is"
+    )
+
+
 class RecognizerSection(Section):
     """What every skeleton recognizer has; `type` names the plug-in of `vigil.models`."""
 
     type: str = Field(description="plug-in; without it the entry's own name")
-    layout: Literal["coco", "coco_new"] = Field(description="17 joints, or 20 with hip and neck")
+    layout: Literal["coco", "coco_new"] | LayoutSection = Field(
+        description="17 joints, 20 with hip and neck, or a table of your own"
+    )
     stream: str = Field(
         pattern=r"^(j|b|k|jm|bm|km)(\+(j|b|k|jm|bm|km))*$",
         description="joints, bones, 2-hop bones and their motions; + stacks them as channels",
     )
-    norm: Literal["image", "box", "body"] = Field(description="units of the coordinates")
+    norm: Literal["image", "box", "body", "pixels"] = Field(description="units of the coordinates")
     min_score: Fraction = Field(description="joints scored at or below it are missing")
     dropout: float = Field(ge=0, lt=1, description="before the classifier")
+    persons: Literal["present", "all"] = Field(
+        default="present", description="mean over who is there; all: every slot, as published"
+    )
 
 
 class ProtoGCNSection(RecognizerSection):
@@ -197,6 +217,9 @@ class ProtoGCNSection(RecognizerSection):
     base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; paper: 96")
     stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
         min_length=1, max_length=4, description="blocks per stage; paper: 4, 3, 3"
+    )
+    alpha: float = Field(
+        default=0.1, ge=0, le=1, description="first weight of the motion topology; published: 0"
     )
     w_csc: float = Field(ge=0, le=10, description="weight of the contrastive loss; 0: no branch")
     n_prototypes: int = Field(ge=1, le=4096, description="prototypes of the reconstruction")

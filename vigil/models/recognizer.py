@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
 
     def __init__(
         self,
-        layout: str,
+        layout: str | Mapping[str, Any],
         stream: str = "j",
         norm: Norm = "box",
         min_score: float = 0.0,

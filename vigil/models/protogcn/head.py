@@ -39,7 +39,8 @@ class ProtoGCNHead(PresentPersonsHead):
             prototypes: number of prototypes of the reconstruction.
             options: of `PresentPersonsHead`: persons, dropout, label_smooth_eps, ...
         """
-        super().__init__(num_classes, in_channels, **options)
+        only_fc = {"type": "Normal", "std": 0.01, "override": {"name": "fc"}}
+        super().__init__(num_classes, in_channels, **{"init_cfg": only_fc, **options})
         self.w_csc = w_csc
         if w_csc > 0:
             self.reconstruction = PrototypeReconstruction(in_channels, prototypes)

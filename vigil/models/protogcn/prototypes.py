@@ -14,9 +14,8 @@ from torch.nn import functional
 class PrototypeReconstruction(nn.Module):
     """Rebuild the motion topology from a small set of learned prototypes (PRN).
 
-    Each pair of joints is a token; attention over the prototypes gives its reconstruction. At the
-    very start the topology is exactly zero and all tokens are equal: the dropout keeps the branch
-    alive until the classification loss has moved alpha and beta off zero.
+    Each pair of joints is a token; attention over the prototypes gives its reconstruction. Tokens
+    are independent of each other, so all clips go through at once.
     """
 
     def __init__(self, channels: int, prototypes: int = 100, dropout: float = 0.1) -> None:
