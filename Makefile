@@ -64,6 +64,11 @@ bench: $(READY) ## Measure throughput and latency of the recognizer, served and 
 real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
 	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.real --params params.real.yaml
 
+public: $(READY) ## Import a public skeleton file and train on it: FILE=, MODEL=, OPTIONS=
+	@python -m stages.import_skeletons $(FILE) --params $(PARAMS) $(OPTIONS)
+	@for stage in train evaluate export; do \
+	    python -m stages.$$stage --params $(PARAMS) --model $(or $(MODEL),protogcn); done
+
 demo-weights: $(READY) ## Train the demo's three small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights
 

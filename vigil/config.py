@@ -265,6 +265,9 @@ class PoseC3DSection(RecognizerSection):
     type: Literal["posec3d"]
     stream: Literal["j"] = Field(description="heat maps are of joints")
     norm: Literal["image", "box"] = Field(description="what the heat maps show; paper: box")
+    persons: Literal["present"] = Field(
+        default="present", description="all persons are drawn into the same maps"
+    )
     base_channels: int = Field(ge=4, le=256, description="first width; paper: 32")
     stages: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
         min_length=1, max_length=4, description="blocks per stage; paper: 4, 6, 3"

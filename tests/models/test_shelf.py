@@ -25,6 +25,9 @@ from vigil.serving.server import EmbeddedTriton
 from vigil.session import OnnxSession, TritonSession
 from vigil.training import train
 
+LAYOUTS = ["coco", "coco_new", {
+    "num_joints": 5, "parents": [0, 0, 0, 1, 2], "center": 0, "mirror": [0, 2, 1, 4, 3],
+    "sources": [[11, 12], [5], [6], [9], [10]]}]  # fmt: skip
 ROOT = Path(__file__).parent.parent.parent
 AWKWARD = {"Einsum", "Loop", "If", "Scan", "AdaptiveAvgPool", "GlobalAveragePool", "Resize"}
 
@@ -69,7 +72,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def graph_of(name: str, **changes: Any) -> torch.nn.Module:
     """Build a recognizer as it is served, its weights random and no gain zero."""
     cfg = config()
-    section = cfg.models[name].model_copy(update=changes)
+    values = cfg.models[name].model_dump() | changes
+    section = type(cfg.models[name]).model_validate(values)
     spec = store.ModelSpec.of(name, CLASSES, {name: section}, cfg.dataset)
     torch.manual_seed(0)
     graph = store.build(spec).inference_graph()
@@ -96,8 +100,8 @@ def test_every_type_has_an_entry_in_the_shipped_parameters() -> None:
 
 
 @pytest.mark.parametrize("name", models.types())
-@pytest.mark.parametrize("layout", ["coco", "coco_new"])
-def test_it_reads_pixels_and_gives_probabilities(name: str, layout: str) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS, ids=["coco", "coco_new", "own"])
+def test_it_reads_pixels_and_gives_probabilities(name: str, layout: Any) -> None:
     graph = graph_of(name, layout=layout, stages=(1, 2))
     with torch.inference_mode():
         probabilities, logits = graph(*clips())

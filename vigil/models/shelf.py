@@ -14,6 +14,17 @@ Mode = Literal["stgcn_spatial", "spatial"]
 _OWN = ("coco", "nturgb+d")  # layouts that mmaction2's Graph knows by name
 
 
+def layout_of(params: RecognizerSection) -> Any:
+    """Return the section's layout, a name or a mapping, as `vigil.models.layouts` takes it."""
+    return params.model_dump(mode="json")["layout"]
+
+
+def graph_head_config(params: GraphSection) -> dict[str, Any]:
+    """Return the config of the head that graph networks share."""
+    channels = params.base_channels * 2 ** (len(params.stages) - 1)
+    return {"type": "PresentPersonsHead", "in_channels": channels, "persons": params.persons}
+
+
 def graph_config(table: Layout, mode: Mode) -> dict[str, Any]:
     """Return the config of mmaction2's `Graph`.
 
@@ -55,11 +66,11 @@ def recognizer_config(
         num_classes: classes.
         train: gives label smoothing; None for serving.
         backbone: the backbone's config without its input channels.
-        head: the head's `type` and `in_channels`.
+        head: the head's `type`, `in_channels` and what it takes beside.
     """
     return {
         "type": "SkeletonRecognizer",
-        "layout": params.layout,
+        "layout": layout_of(params),
         "stream": params.stream,
         "norm": params.norm,
         "min_score": params.min_score,
@@ -94,12 +105,10 @@ def graph_recognizer_config(
     """
     backbone = {
         "type": kind,
-        "graph_cfg": graph_config(layout(params.layout), mode),
+        "graph_cfg": graph_config(layout(layout_of(params)), mode),
         "in_channels": 3 * len(parse_streams(params.stream)),
         "data_bn_type": "VC",  # persons share their statistics: their order means nothing
         **stage_config(params),
         **options,
     }
-    channels = params.base_channels * 2 ** (len(params.stages) - 1)
-    head = {"type": "PresentPersonsHead", "in_channels": channels}
-    return recognizer_config(params, num_classes, train, backbone, head)
+    return recognizer_config(params, num_classes, train, backbone, graph_head_config(params))

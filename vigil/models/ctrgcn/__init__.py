@@ -10,7 +10,7 @@ from vigil.models.heads import PresentPersonsHead
 from vigil.models.layouts import layout
 from vigil.models.preprocess import parse_streams
 from vigil.models.recognizer import SkeletonRecognizer
-from vigil.models.shelf import graph_config, recognizer_config
+from vigil.models.shelf import graph_config, graph_head_config, layout_of, recognizer_config
 
 __all__ = ["CTRGCNBackbone", "PresentPersonsHead", "SkeletonRecognizer", "model_config"]
 
@@ -21,11 +21,9 @@ def model_config(
     """Return the mmaction2 config of the recognizer; see `vigil.models.model_config`."""
     backbone = {
         "type": "CTRGCNBackbone",
-        "graph_cfg": graph_config(layout(params.layout), "spatial"),
+        "graph_cfg": graph_config(layout(layout_of(params)), "spatial"),
         "in_channels": 3 * len(parse_streams(params.stream)),
         "base_channels": params.base_channels,
         "stages": list(params.stages),
     }
-    channels = params.base_channels * 2 ** (len(params.stages) - 1)
-    head = {"type": "PresentPersonsHead", "in_channels": channels}
-    return recognizer_config(params, num_classes, train, backbone, head)
+    return recognizer_config(params, num_classes, train, backbone, graph_head_config(params))

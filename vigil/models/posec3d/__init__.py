@@ -13,7 +13,7 @@ from vigil.models.layouts import layout
 from vigil.models.posec3d.backbone import HeatmapSlowOnly
 from vigil.models.posec3d.head import VolumeHead
 from vigil.models.recognizer import SkeletonRecognizer
-from vigil.models.shelf import recognizer_config
+from vigil.models.shelf import layout_of, recognizer_config
 
 __all__ = ["HeatmapSlowOnly", "SkeletonRecognizer", "VolumeHead", "model_config"]
 
@@ -24,7 +24,7 @@ def model_config(
     """Return the mmaction2 config of the recognizer; see `vigil.models.model_config`."""
     backbone = {
         "type": "HeatmapSlowOnly",
-        "joints": layout(params.layout).num_joints,
+        "joints": layout(layout_of(params)).num_joints,
         "base_channels": params.base_channels,
         "stages": list(params.stages),
         "size": params.heatmap_size,
