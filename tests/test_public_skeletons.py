@@ -179,6 +179,9 @@ def test_kinetics_joints_are_read_from_their_own_files(tmp_path: Path) -> None:
         ({"total_frames": 19}, "T = total_frames above 0"),
         ({"keypoint_score": np.ones((2, 20, 17))}, "expected keypoint_score"),
         ({"img_shape": ()}, "expected img_shape"),
+        ({"img_shape": "wide"}, "expected a public skeleton file, got ValueError"),
+        ({"keypoint": None}, r"expected keypoint \(M, T, 17, 2\), got \(\)"),
+        ({"label": -1}, "expected a label below 2, the number of classes .*got -1"),
         ({"label": "fight"}, "expected a public skeleton file, got ValueError"),
         ({"frame_dir": name_of(1)}, f"expected clips of different ids, got {name_of(1)} twice"),
     ],
@@ -219,6 +222,13 @@ def test_splits_that_leak_or_are_not_there_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         take(ntu(tmp_path), choice, folds=folds)
+
+
+def test_a_pattern_that_is_none_and_a_rate_of_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match="expected a regular expression, got P\\["):
+        Choice({}, group_pattern="P[")
+    with pytest.raises(InputError, match="fps: expected more than 0, got 0"):
+        Choice({}, fps=0.0)
 
 
 def test_other_pickles_and_hostile_ones_are_refused(tmp_path: Path) -> None:

@@ -50,6 +50,17 @@ class Choice:
     keypoints: Path | None = None
     fps: float = 30.0
 
+    def __post_init__(self) -> None:
+        """Refuse a pattern that is none and a rate that is not above 0."""
+        try:
+            re.compile(self.group_pattern or "")
+        except re.error as error:
+            raise InputError(
+                f"group pattern: expected a regular expression, got {self.group_pattern}: {error}"
+            ) from error
+        if not self.fps > 0:
+            raise InputError(f"fps: expected more than 0, got {self.fps:g}")
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -113,31 +124,31 @@ def import_file(
     Raises:
         InputError: no such file, 3-D skeletons, labels without a class, or splits that leak.
     """
-    named, given = _read(path, choice.keypoints)
-    identities = [row["frame_dir"] for row in given]
-    chosen = [row for row in given if not choice.labels or row["label"] in choice.labels]
-    rows = [_standard(row, choice, len(classes)) for row in chosen]
-    twice = [name for name, count in Counter(identities).items() if count > 1]
-    if twice or not rows:
-        problem = f"{twice[0]} twice" if twice else "none"
-        raise InputError(f"{path}: expected clips of different ids, got {problem}")
-    items = [Item(r["frame_dir"], r["video_id"], r["group"], r["label"]) for r in rows]
-    splits = _splits(items, named, params, choice)
-    absent = {i for ids in named.values() for i in ids} - set(identities)
-    markdown = publish(folder, items, splits, rows, classes)
-    return Summary(len(rows), len(given) - len(rows), len(absent), markdown)
-
-
-def _read(path: Path, keypoints: Path | None) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Return the file's splits and annotations, Kinetics' with their joints."""
     value = read_pickle(path)
     try:
         named = {str(name): [str(i) for i in ids] for name, ids in dict(value["split"]).items()}
         given = [_named(row) for row in value["annotations"]]
-        return named, given if keypoints is None else _with_keypoints(given, keypoints)
+        if choice.keypoints is not None:
+            given = _with_keypoints(given, choice.keypoints)
+        chosen = [row for row in given if not choice.labels or row["label"] in choice.labels]
+        rows = [_standard(row, choice, len(classes)) for row in chosen]
     except (LookupError, TypeError, ValueError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{path}: expected a public skeleton file, got {reason}") from error
+    identities = [row["frame_dir"] for row in given]
+    items = _items(path, identities, rows)
+    markdown = publish(folder, items, _splits(items, named, params, choice), rows, classes)
+    absent = {i for ids in named.values() for i in ids} - set(identities)
+    return Summary(len(rows), len(given) - len(rows), len(absent), markdown)
+
+
+def _items(path: Path, identities: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Item]:
+    """Return what the splits must know of the clips, which have different ids."""
+    twice = [name for name, count in Counter(identities).items() if count > 1]
+    if twice or not rows:
+        problem = f"{twice[0]} twice" if twice else "none"
+        raise InputError(f"{path}: expected clips of different ids, got {problem}")
+    return [Item(r["frame_dir"], r["video_id"], r["group"], r["label"]) for r in rows]
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +161,7 @@ def _named(row: Mapping[str, Any]) -> dict[str, Any]:
 def _standard(row: Mapping[str, Any], choice: Choice, classes: int) -> dict[str, Any]:
     """Return one public annotation as `vigil.dataset.annotation` writes it."""
     name, label = row["frame_dir"], row["label"]
-    if not choice.labels and label >= classes:
+    if not choice.labels and not 0 <= label < classes:
         raise InputError(
             f"{name}: expected a label below {classes}, the number of classes in the parameters, "
             f"got {label}: name all classes there, or say which labels are which with --classes"
