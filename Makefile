@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench tune real study demo-weights clean
+.PHONY: help setup demo test check serve bench bench-protogcn tune real study public demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ check: $(READY) ## Format, lint, types and the fast tests
 serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 	@python -m stages.serve --params $(PARAMS)
 
+bench-protogcn: $(READY) ## Measure ProtoGCN against its plain form, training step and ONNX latency
+	@OMP_NUM_THREADS=1 python -m stages.bench_protogcn --params $(PARAMS)
+
 bench: $(READY) ## Measure throughput and latency of the recognizer, served and not
 	@python -m stages.benchmark --params $(PARAMS)
 
@@ -67,6 +70,11 @@ real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
 
 study: $(READY) ## Compare recognizers and recipes on real skeletons (VIGIL_REAL=<folder>)
 	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.study --study studies/fights.yaml
+
+public: $(READY) ## Import a public skeleton file and train on it: FILE=, MODEL=, OPTIONS=
+	@python -m stages.import_skeletons $(FILE) --params $(PARAMS) $(OPTIONS)
+	@for stage in train evaluate export; do \
+	    python -m stages.$$stage --params $(PARAMS) --model $(or $(MODEL),protogcn); done
 
 demo-weights: $(READY) ## Train the demo's three small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights

@@ -64,12 +64,9 @@ def config(**train: Any) -> Config:
     values = load(Path(__file__).parent.parent / "params.yaml")[0].model_dump()
     values["classes"] = CLASSES
     values["dataset"] |= {"clip_len": 16, "max_persons": 2, "folds": 0}
-    values["models"]["protogcn"] |= {
-        "base_channels": 8,
-        "stages": [1],
-        "layout": "coco",
-        "stream": "jm",
-    }
+    for entry in values["models"].values():
+        entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm"}
+    values["models"]["posec3d"] |= {"stream": "j", "heatmap_size": 16}
     values["train"]["all"] |= {"epochs": 2, "batch_size": 6, "warmup_epochs": 0, **train}
     values["evaluate"] |= {"bootstrap": 100}
     values["export"] |= {"max_batch": 9}

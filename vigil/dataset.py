@@ -6,8 +6,6 @@ is read back through an unpickler that admits NumPy arrays and plain values only
 
 from __future__ import annotations
 
-import csv
-import io
 import pickle
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -22,7 +20,7 @@ from vigil.config import DatasetSection
 from vigil.errors import InputError
 from vigil.sampling import ClipArrays, clip_arrays, sample_clip, sample_indices
 from vigil.schema import Clip, Label, Skeletons, Timeline, atomic, write_text
-from vigil.splits import Item, make_splits, table
+from vigil.splits import Item, listing, make_splits, table
 
 __all__ = ["ClipArrays", "clip_arrays", "sample_clip", "sample_indices"]
 
@@ -31,6 +29,8 @@ _SAFE_GLOBALS = {
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
     ("_codecs", "encode"),  # how protocol 2 writes the bytes of an array
 }
 
@@ -162,27 +162,33 @@ def build(
         raise InputError("dataset: expected at least one clip with a settled label, got none")
     items = [Item(r["frame_dir"], r["video_id"], r["group"], r["label"]) for r in rows]
     splits = make_splits(items, params.split, params.folds, params.seed)
-    write_annotations(folder / "annotations.pkl", splits, rows)
-    markdown = table(items, splits, classes)
-    write_text(folder / "splits.md", markdown)
-    write_text(folder / "splits.csv", _split_rows(items, splits, classes))
+    markdown = publish(folder, items, splits, rows, classes)
     empty = sum(len(row["keypoint"]) == 0 for row in rows)
     unlabeled = len(clips) - len(rows) - ties
     return Summary(len(rows), unlabeled, ties, empty, markdown)
 
 
-def _split_rows(
-    items: Sequence[Item], splits: Mapping[str, Sequence[str]], classes: Sequence[str]
+def publish(
+    folder: Path,
+    items: Sequence[Item],
+    splits: Mapping[str, Sequence[str]],
+    rows: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
 ) -> str:
-    """Return the CSV text `split,clip_id,video_id,group,label`."""
-    by_id = {item.clip_id: item for item in items}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["split", "clip_id", "video_id", "group", "label"])
-    for name, clips in splits.items():
-        for item in (by_id[clip] for clip in clips):
-            writer.writerow([name, item.clip_id, item.video_id, item.group, classes[item.label]])
-    return text.getvalue()
+    """Write `annotations.pkl`, `splits.csv` and `splits.md`; return the last one's text.
+
+    Args:
+        folder: where to write.
+        items: what the splits were made from, one per row.
+        splits: clip ids of every split.
+        rows: annotations, see `annotation`.
+        classes: class names in label order.
+    """
+    write_annotations(folder / "annotations.pkl", splits, rows)
+    markdown = table(items, splits, classes)
+    write_text(folder / "splits.md", markdown)
+    write_text(folder / "splits.csv", listing(items, splits, classes))
+    return markdown
 
 
 def write_annotations(
@@ -216,16 +222,32 @@ def read_annotations(path: Path) -> tuple[dict[str, list[str]], list[dict[str, A
     Raises:
         InputError: not such a file, one that names anything but NumPy arrays, or a malformed one.
     """
+    value = read_pickle(path)
     try:
-        with path.open("rb") as file:
-            value = _ArrayUnpickler(file).load()
         splits, rows = dict(value["split"]), list(value["annotations"])
         for row in rows:
             _check_row(row)
-    except Exception as error:  # a hostile or cut pickle can raise nearly anything
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path}: expected an mmaction2 annotation file, got {reason}") from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise _not_annotations(path, error) from error
     return splits, rows
+
+
+def read_pickle(path: Path) -> Any:
+    """Read plain values and NumPy arrays from a pickle; nothing that it may carry is run.
+
+    Raises:
+        InputError: unreadable, or it names anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            return _ArrayUnpickler(file).load()
+    except Exception as error:  # a hostile or cut pickle can raise nearly anything
+        raise _not_annotations(path, error) from error
+
+
+def _not_annotations(path: Path, error: Exception) -> InputError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return InputError(f"{path}: expected an mmaction2 annotation file, got {reason}")
 
 
 def _check_row(row: dict[str, Any]) -> None:

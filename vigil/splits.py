@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -172,3 +174,17 @@ def table(
         cells += [str(len({row.video_id for row in rows})), str(len({row.group for row in rows}))]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def listing(
+    items: Sequence[Item], splits: Mapping[str, Sequence[str]], classes: Sequence[str]
+) -> str:
+    """Return the splits as CSV text `split,clip_id,video_id,group,label`, a row per clip."""
+    by_id = {item.clip_id: item for item in items}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["split", "clip_id", "video_id", "group", "label"])
+    for name, clips in splits.items():
+        for item in (by_id[clip] for clip in clips):
+            writer.writerow([name, item.clip_id, item.video_id, item.group, classes[item.label]])
+    return text.getvalue()

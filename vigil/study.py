@@ -23,7 +23,8 @@ from vigil import motion_baseline
 from vigil.config import Config, Section, load, merge
 from vigil.dataset import read_annotations, select, write_annotations
 from vigil.errors import InputError
-from vigil.evaluation import Scores, auc, measure, predict
+from vigil.evaluation import auc, measure, predict
+from vigil.evaluation.scores import scores_of
 from vigil.schema import atomic
 from vigil.splits import Item, make_splits
 from vigil.training import key, train
@@ -222,10 +223,9 @@ def _result(
     name: str, values: Sequence[Probabilities], order: Sequence[dict[str, Any]], config: Config
 ) -> Result:
     """Score one row; intervals resample scenes, as clips of one scene resemble each other."""
-    labels = np.array([row["label"] for row in order], np.int64)
-    normal = list(config.classes).index(config.normal_class)
-    scenes = [row["group"] for row in order]
-    scores = Scores(labels, np.mean(values, axis=0), scenes)
+    scenes = [row | {"video_id": row["group"]} for row in order]
+    scores = scores_of(scenes, np.mean(values, axis=0))
+    labels, normal = scores.labels, list(config.classes).index(config.normal_class)
     return Result(
         name,
         [auc(1 - found[:, normal], labels != normal) for found in values],

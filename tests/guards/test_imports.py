@@ -20,6 +20,7 @@ FLOORS = [
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
     {
         "vigil.pretrained",
+        "vigil.public_skeletons",
         "vigil.training",
         "vigil.export",
         "vigil.serving",

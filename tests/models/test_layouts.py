@@ -47,3 +47,47 @@ def test_unknown_layouts_are_refused() -> None:
         layout("openpose")
     with pytest.raises(InputError, match="2-D"):
         from_coco("nturgb+d")
+
+
+OWN = {
+    "num_joints": 4,
+    "parents": [0, 0, 0, 1],
+    "center": 0,
+    "mirror": [0, 2, 1, 3],
+    "sources": [[5, 6], [9], [10], [0, 1, 2]],
+}
+
+
+def test_a_mapping_makes_a_layout() -> None:
+    made = layout(OWN)
+    assert (made.num_joints, made.center, made.mirror) == (4, 0, (0, 2, 1, 3))
+    assert made.grandparents == (0, 0, 0, 0)
+    assert layout(OWN | {"grandparents": [0, 1, 2, 2]}).grandparents == (0, 1, 2, 2)
+    joints = np.random.default_rng(0).normal(size=(17, 2))
+    wanted = [joints[[5, 6]].mean(0), joints[9], joints[10], joints[:3].mean(0)]
+    np.testing.assert_allclose(from_coco(OWN) @ joints, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parents": [0, 0, 0]}, "parents: expected 4 joints"),
+        ({"parents": [0, 0, 0, 4]}, "parents: expected joints below 4"),
+        ({"mirror": [1, 2, 0, 3]}, "mirror: expected partners"),
+        ({"center": 4}, "center: expected a joint below 4"),
+        ({"sources": [[5], [9], [10]]}, "sources: expected 4 lists"),
+        ({"sources": [[5], [9], [10], [17]]}, "sources: expected joints below 17"),
+        ({"num_joints": 0}, "num_joints: expected at least 1"),
+        ({"edges": []}, "got edges"),
+    ],
+)
+def test_mappings_that_describe_no_skeleton_are_refused(
+    change: dict[str, object], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        layout(OWN | change)
+
+
+def test_a_mapping_without_sources_reads_no_camera() -> None:
+    with pytest.raises(InputError, match="one with sources"):
+        from_coco({k: v for k, v in OWN.items() if k != "sources"})

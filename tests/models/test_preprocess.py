@@ -45,6 +45,10 @@ def test_image_norm_is_the_published_one() -> None:
     torch.testing.assert_close(out[..., 2], x[..., 2])
 
 
+def test_pixels_are_left_as_they_are() -> None:
+    torch.testing.assert_close(SkeletonInput("coco", "j", "pixels")(clip(), SIZE), clip())
+
+
 def test_box_norm_keeps_how_far_people_are_apart() -> None:
     x = clip()
     apart = x.clone()
@@ -56,7 +60,7 @@ def test_box_norm_keeps_how_far_people_are_apart() -> None:
     assert gaps[1] > gaps[0] * 2
 
 
-@pytest.mark.parametrize("norm", ["image", "box", "body"])
+@pytest.mark.parametrize("norm", ["image", "box", "body", "pixels"])
 @pytest.mark.parametrize("stream", STREAMS)
 def test_missing_joints_are_zero_and_move_nobody_else(norm: Any, stream: str) -> None:
     x = clip()
@@ -107,7 +111,7 @@ def test_low_scores_count_as_missing() -> None:
     assert out[0, 0, :, 9].abs().max() == 0
 
 
-@pytest.mark.parametrize(("stream", "norm"), [("j+x", "box"), ("", "box"), ("j", "pixels")])
+@pytest.mark.parametrize(("stream", "norm"), [("j+x", "box"), ("", "box"), ("j", "meters")])
 def test_unknown_parameters_are_refused(stream: str, norm: Any) -> None:
     with pytest.raises(InputError, match="expected"):
         SkeletonInput("coco", stream, norm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from tests.skeletons import config
@@ -14,9 +15,10 @@ from vigil.models import store
 
 compat.apply()
 
-from vigil.models.protogcn import ProtoGCNBackbone, ProtoGCNHead  # noqa: E402  after the bridges
+from mmaction.registry import MODELS  # noqa: E402  after the bridges
+
+from vigil.models.protogcn import ProtoGCNBackbone, ProtoGCNHead  # noqa: E402
 from vigil.models.protogcn.gcn import GraphUnit  # noqa: E402
-from vigil.models.protogcn.prototypes import ClassContrast, PrototypeReconstruction  # noqa: E402
 from vigil.models.protogcn.tcn import TemporalUnit  # noqa: E402
 
 
@@ -42,14 +44,20 @@ def test_whole_network_has_the_published_number_of_parameters(
         assert (size(backbone) + size(head)) / 1e6 == pytest.approx(millions, abs=0.005)
 
 
-@pytest.mark.parametrize("joints", [17, 20, 25])
-def test_shapes_for_every_layout(joints: int) -> None:
-    backbone = ProtoGCNBackbone(joints).eval()
+@pytest.mark.parametrize(("joints", "channels"), [(17, 3), (20, 6), (25, 3), (33, 2)])
+def test_shapes_for_every_layout_and_number_of_channels(joints: int, channels: int) -> None:
+    backbone = ProtoGCNBackbone(joints, channels).eval()
     with torch.inference_mode():
-        features, topology = backbone(torch.randn(1, 2, 100, joints, 3))
+        features, topology = backbone(torch.randn(1, 2, 100, joints, channels))
     assert features.shape == (1, 2, 384, 25, joints)
     assert topology.shape == (1, 2, 384, joints, joints)
-    assert topology.abs().max() == 0, "alpha and beta start at zero"
+
+
+def test_the_published_start_has_no_motion_topology() -> None:
+    x = torch.randn(1, 1, 8, 5, 3)
+    for alpha, moves in ((0.0, False), (0.1, True)):
+        _, topology = ProtoGCNBackbone(5, 3, 8, (1,), alpha=alpha)(x)
+        assert bool(topology.abs().max() > 0) == moves
 
 
 def test_graph_unit_equals_the_equations() -> None:
@@ -72,7 +80,7 @@ def test_graph_unit_equals_the_equations() -> None:
 
 
 def test_only_the_first_alpha_and_beta_count() -> None:
-    unit = GraphUnit(6, 16, 5)
+    unit = GraphUnit(6, 16, 5, alpha=0.0)
     with torch.no_grad():
         unit.alpha[1:] = 5.0
         unit.beta[1:] = 5.0
@@ -80,7 +88,7 @@ def test_only_the_first_alpha_and_beta_count() -> None:
 
 
 def test_temporal_unit_halves_time_and_hears_the_other_joints() -> None:
-    unit = TemporalUnit(16, stride=2).eval()
+    unit = TemporalUnit(16, 5, stride=2).eval()
     x = torch.randn(1, 16, 9, 5)
     assert unit(x).shape == (1, 16, 5, 5)
     other = x.clone()
@@ -90,49 +98,33 @@ def test_temporal_unit_halves_time_and_hears_the_other_joints() -> None:
     assert (unit(x)[..., 0] - unit(other)[..., 0]).abs().max() > 1e-3
 
 
-def test_the_prototype_branch_lives_by_its_dropout_at_the_start() -> None:
-    zero = torch.zeros(4, 2, 32, 5, 5)
-    for dropout, alive in ((0.0, False), (0.1, True)):
-        torch.manual_seed(0)
-        descriptor = PrototypeReconstruction(32, 10, dropout)(zero)
-        assert descriptor.shape == (4, 25)
-        assert bool(descriptor.abs().mean() > 1e-3) == alive
-
-
-def test_class_means_follow_true_positives_only() -> None:
+def test_averaging_over_time_and_the_pointwise_convolutions_commute() -> None:
     torch.manual_seed(0)
-    loss = ClassContrast(25, 3, embedding=8)
-    before = loss.means.clone()
-    descriptor, labels = torch.randn(4, 25), torch.tensor([0, 0, 1, 2])
-    logits = torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [9.0, 0, 0], [0, 0, 9.0]])
-    loss(descriptor, logits, labels).backward()
-    embedded = loss.embed(descriptor).detach()
-    torch.testing.assert_close(loss.means[0], 0.9 * before[0] + 0.1 * embedded[:2].mean(0))
-    torch.testing.assert_close(loss.means[1], before[1])
-    torch.testing.assert_close(loss.means[2], 0.9 * before[2] + 0.1 * embedded[3])
-    assert "means" in loss.state_dict()
-    assert loss.embed.weight.grad is not None
-
-
-def test_class_means_rest_in_evaluation() -> None:
-    loss = ClassContrast(25, 2).eval()
-    before = loss.means.clone()
-    logits, labels = torch.eye(2), torch.tensor([0, 1])
-    loss(torch.randn(2, 25), logits, labels)
-    torch.testing.assert_close(loss.means, before)
+    unit, x = GraphUnit(6, 16, 5).double(), torch.randn(2, 6, 7, 5).double()
+    for conv in (unit.query, unit.key):
+        late = torch.stack([conv(frame) for frame in x.unbind(2)]).mean(0)
+        torch.testing.assert_close(conv(x.mean(2)), late, atol=1e-12, rtol=0)
 
 
 def test_dropping_the_training_branch_changes_no_score() -> None:
-    torch.manual_seed(0)
-    full = ProtoGCNHead(3, 32, 17, w_csc=0.2, prototypes=10, dropout=0.3).eval()
-    slim = ProtoGCNHead(3, 32, 17, w_csc=0.0).eval()
-    slim.load_state_dict({k: v for k, v in full.state_dict().items() if k.startswith("fc.")})
-    features = (torch.randn(4, 2, 32, 6, 17), torch.randn(4, 2, 32, 17, 17))
-    assert torch.equal(full(features), slim(features))
+    """The served network is the trained one without its training-only weights, bit for bit."""
+    cfg = config()
+    params = cfg.models["protogcn"].model_copy(update={"base_channels": 16, "stages": (1, 1)})
+    train = cfg.training("protogcn")
+    with DefaultScope.overwrite_default_scope("mmaction"):
+        full, slim = (MODELS.build(models.model_config(params, 3, t)) for t in (train, None))
+    full.eval()
+    dropped = set(full.state_dict()) - set(store.served(full.state_dict()))
+    assert {name.split(".")[1] for name in dropped} == {"reconstruction", "contrast"}
+    slim.load_state_dict(store.served(full.state_dict()))
+    x, size = torch.rand(2, 2, 16, 17, 3) * 200, torch.full((2, 2), 640.0)
+    with torch.inference_mode():
+        pairs = zip(full.inference_graph()(x, size), slim.inference_graph()(x, size), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize(
-    "options", [{"num_joints": 26}, {"num_joints": 17, "base_channels": 20},
+    "options", [{"num_joints": 0}, {"num_joints": 17, "base_channels": 20},
                 {"num_joints": 17, "stages": (2, 0)}]
 )  # fmt: skip
 def test_impossible_shapes_are_refused(options: dict[str, int]) -> None:

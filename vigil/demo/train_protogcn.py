@@ -15,12 +15,11 @@ import logging
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from vigil.config import Config, load
 from vigil.dataset import read_annotations, select
 from vigil.demo.simulated import simulate
-from vigil.evaluation import Scores, measure, predict
+from vigil.evaluation import measure, predict
+from vigil.evaluation.scores import scores_of
 from vigil.training import train
 
 _NAME = "protogcn"
@@ -61,11 +60,7 @@ def pretrain(
     shutil.copyfile(out / "model" / "model.safetensors", out / f"{_NAME}.safetensors")
     splits, rows = read_annotations(annotations)
     held_out = select(splits, rows, "val")
-    scores = Scores(
-        np.array([row["label"] for row in held_out], np.int64),
-        predict(out / "model", held_out, config.dataset),
-        [row["video_id"] for row in held_out],
-    )
+    scores = scores_of(held_out, predict(out / "model", held_out, config.dataset))
     metrics = measure(scores, config.classes, config.normal_class, config.evaluate)
     return {"n": len(held_out), "scenes": len(set(scores.videos)), "metrics": metrics}
 

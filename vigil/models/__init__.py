@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from vigil.config import RecognizerSection, TrainSection
 
-_PLUGINS = {"protogcn": "vigil.models.protogcn"}
+_PLUGINS = {
+    "protogcn": "vigil.models.protogcn",
+    "stgcn": "vigil.models.stgcn",
+    "stgcnpp": "vigil.models.stgcnpp",
+    "aagcn": "vigil.models.aagcn",
+    "ctrgcn": "vigil.models.ctrgcn",
+    "posec3d": "vigil.models.posec3d",
+}
 
 
 def types() -> tuple[str, ...]:

@@ -6,7 +6,8 @@ prepare them in another way than the training did.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from vigil.errors import InputError
 from vigil.models.layouts import from_coco, layout
 
-Norm = Literal["image", "box", "body"]
+Norm = Literal["image", "box", "body", "pixels"]
 STREAMS = ("j", "b", "k", "jm", "bm", "km")
 _FAR = 1e6  # pixels; larger than any frame, stands for "no joint here" in minima and maxima
 
@@ -40,22 +41,31 @@ def parse_streams(stream: str) -> tuple[str, ...]:
 class SkeletonInput(nn.Module):
     """Normalize COCO-17 keypoints, change their layout and derive the streams.
 
+    This is the door of what is served, and it is two-dimensional: cameras see pixels. A network for
+    3-D joints (`nturgb+d`) is a backbone and a head without it, see
+    `vigil.models.protogcn.upstream`.
+
     Joints whose score is not above `min_score` are missing: they count for nothing in the
     normalization and are 0 after it.
 
     norm `image`: x and y to [-1, 1] over the frame (the published 2-D recipe). `box`: relative to
     the box around all joints of all persons in the whole clip, so the place in the frame and the
     distance to the camera do not matter but the persons' places relative to each other do. `body`:
-    the same center, in units of the persons' mean body extent.
+    the same center, in units of the persons' mean body extent. `pixels`: as they are, for published
+    weights that were trained without any normalization.
     """
 
     def __init__(
-        self, layout_name: str, stream: str, norm: Norm = "box", min_score: float = 0.0
+        self,
+        layout_spec: str | Mapping[str, Any],
+        stream: str,
+        norm: Norm = "box",
+        min_score: float = 0.0,
     ) -> None:
         """Prepare constant tables.
 
         Args:
-            layout_name: `coco` or `coco_new`.
+            layout_spec: `coco`, `coco_new`, or a mapping, see `vigil.models.layouts`.
             stream: see `parse_streams`.
             norm: see the class.
             min_score: scores in [0, 1] at or below it mean a missing joint.
@@ -68,14 +78,14 @@ class SkeletonInput(nn.Module):
             raise InputError(f"norm: expected {', '.join(get_args(Norm))}, got {norm}")
         self.norm, self.min_score = norm, min_score
         self.streams = parse_streams(stream)
-        table = layout(layout_name)
+        table = layout(layout_spec)
         self.num_joints = table.num_joints
         self.out_channels = 3 * len(self.streams)
         joints = torch.eye(table.num_joints)
         self.mapping: Tensor
         self.parent: Tensor
         self.grandparent: Tensor
-        self.register_buffer("mapping", torch.from_numpy(from_coco(layout_name)), persistent=False)
+        self.register_buffer("mapping", torch.from_numpy(from_coco(layout_spec)), persistent=False)
         self.register_buffer("parent", joints[list(table.parents)], persistent=False)
         self.register_buffer("grandparent", joints[list(table.grandparents)], persistent=False)
 
@@ -98,8 +108,22 @@ class SkeletonInput(nn.Module):
         derived = [self._stream(part, xy * present, score, present) for part in self.streams]
         return torch.cat(derived, dim=-1)
 
+    def present(self, keypoints: Tensor) -> Tensor:
+        """Tell who is there: persons with a joint that is not missing in at least one frame.
+
+        Args:
+            keypoints: (B, M, T, 17, 3), see `forward`.
+
+        Returns:
+            (B, M) of 0 and 1 in the keypoints' type.
+        """
+        best = keypoints[..., 2].flatten(2).amax(dim=2)
+        return (best > self.min_score).to(keypoints.dtype)
+
     def _normalize(self, xy: Tensor, valid: Tensor, image_size: Tensor) -> Tensor:
         """Shift and scale (B, M, T, 17, 2) pixels by the frame, the clip's box or the body."""
+        if self.norm == "pixels":
+            return xy
         if self.norm == "image":
             half = image_size.reshape(-1, 1, 1, 1, 2) / 2
             return (xy - half) / half

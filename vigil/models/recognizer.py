@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
 
     def __init__(
         self,
-        layout: str,
+        layout: str | Mapping[str, Any],
         stream: str = "j",
         norm: Norm = "box",
         min_score: float = 0.0,
@@ -48,18 +49,23 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
             stage: `backbone` or `head`.
 
         Returns:
-            The features or scores of B * clips rows, and no further arguments.
+            The features of B * clips rows and what the head takes beside them, the persons who
+            are there; or the scores and nothing else.
         """
         clips = inputs.shape[1]
         sizes = [sample.metainfo["img_shape"][::-1] for sample in data_samples]
         image_size = inputs.new_tensor(sizes).repeat_interleave(clips, dim=0)
-        features = self.backbone(self.prepare(inputs.flatten(0, 1), image_size))
-        return (self.cls_head(features) if stage == "head" else features), {}
+        keypoints = inputs.flatten(0, 1)
+        features = self.backbone(self.prepare(keypoints, image_size))
+        present = self.prepare.present(keypoints)
+        if stage == "head":
+            return self.cls_head(features, present=present), {}
+        return features, {"present": present}
 
     def predict(self, inputs: Tensor, data_samples: list[Any], **_: Any) -> list[Any]:
         """Return the samples with `pred_scores`: probabilities, averaged over clips."""
-        features, _unused = self.extract_feat(inputs, data_samples)
-        predicted: list[Any] = self.cls_head.predict(features, data_samples)
+        features, persons = self.extract_feat(inputs, data_samples)
+        predicted: list[Any] = self.cls_head.predict(features, data_samples, **persons)
         return predicted
 
     def inference_graph(self) -> InferenceGraph:
@@ -88,5 +94,6 @@ class InferenceGraph(nn.Module):
         Returns:
             (B, classes) probabilities summing to 1, and (B, classes) logits.
         """
-        logits = self.head(self.backbone(self.prepare(keypoints, image_size)))
+        features = self.backbone(self.prepare(keypoints, image_size))
+        logits = self.head(features, present=self.prepare.present(keypoints))
         return torch.softmax(logits, dim=1), logits

@@ -131,7 +131,8 @@ def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) 
     if classes and _classes(path) not in (None, list(classes)):
         fits = {k: v for k, v in fits.items() if not k.startswith(_CLASSIFIER)}
     left = [k for k in own if k not in fits]
-    alien = [k for k in left if not k.startswith(_MAY_DIFFER)] + [k for k in state if k not in own]
+    alien = [k for k in left if not k.startswith(_MAY_DIFFER)]
+    alien += [k for k in state if k not in own and not k.startswith(_TRAINING_ONLY)]
     if alien:
         raise ModelError(
             f"init: {path}: expected weights of the same network, got {len(alien)} tensors "

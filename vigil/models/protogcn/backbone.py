@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vigil.errors import InputError
 from vigil.models.protogcn.gcn import GraphUnit
-from vigil.models.protogcn.tcn import MAX_JOINTS, TemporalUnit
+from vigil.models.protogcn.tcn import TemporalUnit
 
 
 class Block(nn.Module):
@@ -25,11 +25,12 @@ class Block(nn.Module):
         stride: int = 1,
         residual: bool = True,
         subsets: int = 8,
+        alpha: float = 0.1,
     ) -> None:
         """Build one block; `residual=False` is for the first one, which reads coordinates."""
         super().__init__()
-        self.gcn = GraphUnit(in_channels, out_channels, num_joints, subsets)
-        self.tcn = TemporalUnit(out_channels, stride)
+        self.gcn = GraphUnit(in_channels, out_channels, num_joints, subsets, alpha)
+        self.tcn = TemporalUnit(out_channels, num_joints, stride)
         self.has_residual = residual
         self.residual: nn.Module = nn.Identity()
         if residual and (in_channels != out_channels or stride != 1):
@@ -61,22 +62,24 @@ class ProtoGCNBackbone(BaseModule):  # type: ignore[misc]
         base_channels: int = 96,
         stages: Sequence[int] = (4, 3, 3),
         subsets: int = 8,
+        alpha: float = 0.1,
     ) -> None:
         """Build the backbone.
 
         Args:
-            num_joints: joints V, at most 25.
-            in_channels: channels per joint.
+            num_joints: joints V, of any layout.
+            in_channels: channels C per joint: x, y, score in 2-D; x, y, z in 3-D; more of streams.
             base_channels: width of the first stage, a multiple of `subsets`.
             stages: blocks in each stage.
             subsets: graphs K per block.
+            alpha: see `GraphUnit`.
 
         Raises:
-            InputError: V above 25, a width that K does not divide, or an empty stage.
+            InputError: no joint, a width that K does not divide, or an empty stage.
         """
         super().__init__()
-        if num_joints > MAX_JOINTS:
-            raise InputError(f"protogcn: expected at most {MAX_JOINTS} joints, got {num_joints}")
+        if num_joints < 1:
+            raise InputError(f"protogcn: expected at least 1 joint, got {num_joints}")
         if base_channels % subsets or base_channels < subsets:
             raise InputError(
                 f"protogcn: expected base_channels a multiple of {subsets}, got {base_channels}"
@@ -91,7 +94,9 @@ class ProtoGCNBackbone(BaseModule):  # type: ignore[misc]
             for index in range(count):
                 first = not self.blocks
                 stride = 2 if stage and index == 0 else 1
-                self.blocks.append(Block(channels, width, num_joints, stride, not first, subsets))
+                self.blocks.append(
+                    Block(channels, width, num_joints, stride, not first, subsets, alpha)
+                )
                 channels = width
         self.out_channels = channels
 

@@ -13,12 +13,22 @@ class GraphUnit(nn.Module):
     """Mix joints through K learned graphs, each corrected by the input's own motion topology.
 
     For every subset the graph is A + alpha * tanh(q_i - k_j) + beta * softmax_i(q_i . k_j), where
-    q and k are the clip's time-averaged joint embeddings. A, alpha and beta are learned; alpha and
-    beta start at zero and only their first element is used, as published.
+    q and k are the clip's time-averaged joint embeddings. A, alpha and beta are learned; only the
+    first element of alpha and beta is used, as published.
+
+    The published alpha starts at zero. Then every topology is zero, all tokens of the prototype
+    branch are equal, its normalization turns the equal values into nothing, and neither prototypes
+    nor alpha hear from the contrastive loss until the classification loss has moved alpha. A start
+    slightly off zero keeps that branch alive from the first step.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, num_joints: int, subsets: int = 8
+        self,
+        in_channels: int,
+        out_channels: int,
+        num_joints: int,
+        subsets: int = 8,
+        alpha: float = 0.1,
     ) -> None:
         """Build one unit.
 
@@ -27,13 +37,14 @@ class GraphUnit(nn.Module):
             out_channels: channels of the output, a multiple of `subsets`.
             num_joints: joints V.
             subsets: number of graphs K.
+            alpha: value that alpha starts with; published: 0.
         """
         super().__init__()
         self.subsets, self.mid = subsets, out_channels // subsets
         width = self.mid * subsets
         self.graph = nn.Parameter(torch.empty(subsets, num_joints, num_joints))
         nn.init.normal_(self.graph, mean=0.04, std=0.02)
-        self.alpha = nn.Parameter(torch.zeros(subsets))
+        self.alpha = nn.Parameter(torch.full((subsets,), alpha))
         self.beta = nn.Parameter(torch.zeros(subsets))
         self.pre = nn.Sequential(
             nn.Conv2d(in_channels, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)

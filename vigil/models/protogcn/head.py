@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmaction.models.heads import GCNHead
 from mmaction.registry import MODELS
 from torch import Tensor
 
+from vigil.models.heads import PresentPersonsHead
 from vigil.models.protogcn.prototypes import ClassContrast, PrototypeReconstruction
 
 
 @MODELS.register_module()
-class ProtoGCNHead(GCNHead):  # type: ignore[misc]
-    """Mean over time, joints and persons, dropout, one linear layer.
+class ProtoGCNHead(PresentPersonsHead):
+    """`PresentPersonsHead` on the features, and in training the prototype branch on the topology.
 
     With `w_csc` above 0 it also holds the prototype branch and adds w_csc * CSC to the loss; with 0
     the branch does not exist and the network is the DG-STGCN that is deployed in either case.
@@ -37,39 +37,37 @@ class ProtoGCNHead(GCNHead):  # type: ignore[misc]
             num_joints: joints V; the descriptor has V * V values.
             w_csc: weight of the contrastive loss.
             prototypes: number of prototypes of the reconstruction.
-            options: of mmaction2's `GCNHead`: dropout, label_smooth_eps, ...
+            options: of `PresentPersonsHead`: persons, dropout, label_smooth_eps, ...
         """
-        super().__init__(num_classes, in_channels, **options)
+        only_fc = {"type": "Normal", "std": 0.01, "override": {"name": "fc"}}
+        super().__init__(num_classes, in_channels, **{"init_cfg": only_fc, **options})
         self.w_csc = w_csc
         if w_csc > 0:
             self.reconstruction = PrototypeReconstruction(in_channels, prototypes)
             self.contrast = ClassContrast(num_joints**2, num_classes)
 
-    def forward(self, x: tuple[Tensor, Tensor], **_: Any) -> Tensor:
-        """Map features (N, M, C, T, V), and a topology it ignores, to logits (N, classes)."""
-        pooled = x[0].mean(dim=(1, 3, 4))
-        if self.dropout is not None:
-            pooled = self.dropout(pooled)
-        logits: Tensor = self.fc(pooled)
-        return logits
-
     def loss(
-        self, feats: tuple[Tensor, Tensor], data_samples: list[Any], **_: Any
+        self,
+        feats: tuple[Tensor, Tensor],
+        data_samples: list[Any],
+        present: Tensor,
+        **_: Any,
     ) -> dict[str, Tensor]:
         """Compute the training losses.
 
         Args:
-            feats: features (N, M, C, T, V) and topology (N, M, C, V, V).
-            data_samples: N mmaction2 samples with `gt_labels`.
+            feats: features (B, M, C, T, V) and topology (B, M, C, V, V).
+            data_samples: B mmaction2 samples with `gt_labels`.
+            present: (B, M) who is there.
 
         Returns:
             `loss_cls`, and `loss_csc` already weighted.
         """
-        logits = self(feats)
+        logits = self(feats, present)
         losses: dict[str, Tensor] = self.loss_by_feat(logits, data_samples)
         if self.w_csc > 0:
             labels = torch.cat([sample.gt_labels.item for sample in data_samples])
-            descriptor = self.reconstruction(feats[1])
+            descriptor = self.reconstruction(self.over_persons(feats[1], present))
             loss = self.contrast(descriptor, logits, labels.to(logits.device))
             losses["loss_csc"] = self.w_csc * loss
         return losses

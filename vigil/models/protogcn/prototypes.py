@@ -14,9 +14,8 @@ from torch.nn import functional
 class PrototypeReconstruction(nn.Module):
     """Rebuild the motion topology from a small set of learned prototypes (PRN).
 
-    Each pair of joints is a token; attention over the prototypes gives its reconstruction. At the
-    very start the topology is exactly zero and all tokens are equal: the dropout keeps the branch
-    alive until the classification loss has moved alpha and beta off zero.
+    Each pair of joints is a token; attention over the prototypes gives its reconstruction. Tokens
+    are independent of each other, so all clips go through at once.
     """
 
     def __init__(self, channels: int, prototypes: int = 100, dropout: float = 0.1) -> None:
@@ -33,15 +32,14 @@ class PrototypeReconstruction(nn.Module):
         """Describe each clip's topology.
 
         Args:
-            topology: (N, M, C, V, V) of the last block.
+            topology: (N, C, V, V) of the last block, averaged over persons.
 
         Returns:
             (N, V * V) descriptor.
         """
-        mean = topology.mean(dim=1)
-        tokens = mean.flatten(2).transpose(1, 2)
+        tokens = topology.flatten(2).transpose(1, 2)
         rebuilt = self.dropout(self.memory(torch.softmax(self.query(tokens), dim=-1)))
-        rebuilt = rebuilt.transpose(1, 2).reshape(mean.shape)
+        rebuilt = rebuilt.transpose(1, 2).reshape(topology.shape)
         descriptor: Tensor = self.fuse(rebuilt).mean(dim=1)
         return descriptor.flatten(1)
 

@@ -1,0 +1,86 @@
+"""The head that graph networks share: class scores from the persons who are there.
+
+A clip holds a fixed number of person slots and an empty slot is all zeros. It still passes through
+the network, so averaging over all slots would let the number of empty ones move the scores. The
+convention here, in training, export and serving alike:
+
+- a person is there when at least one joint of one frame is not missing;
+- the mean is taken over the persons who are there, and adding empty slots changes no score;
+- in a clip with nobody the slots are all alike and their mean stands: what the network has learned
+  to say of an empty clip.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from mmaction.models.heads import GCNHead
+from mmaction.registry import MODELS
+from torch import Tensor
+
+from vigil.errors import InputError
+
+Persons = Literal["present", "all"]
+
+
+def mean_over_persons(x: Tensor, present: Tensor) -> Tensor:
+    """Average over the persons who are there, or over all slots where nobody is.
+
+    Args:
+        x: (B, M, ...) values per person.
+        present: (B, M) of 0 and 1, see `SkeletonInput.present`.
+
+    Returns:
+        (B, ...) means.
+    """
+    present = present.to(x.dtype)
+    weight = present + (1.0 - present.amax(dim=1, keepdim=True))
+    weight = weight / weight.sum(dim=1, keepdim=True)
+    shape = (-1, x.shape[1], *(1 for _ in x.shape[2:]))
+    return (x * weight.reshape(shape)).sum(dim=1)
+
+
+@MODELS.register_module()
+class PresentPersonsHead(GCNHead):  # type: ignore[misc]
+    """Mean over time and joints, then over the persons who are there, dropout, one linear layer."""
+
+    def __init__(
+        self, num_classes: int, in_channels: int, persons: Persons = "present", **options: Any
+    ) -> None:
+        """Build the head.
+
+        Args:
+            num_classes: classes.
+            in_channels: channels of the backbone's features.
+            persons: `present` as the module says; `all` averages over every slot, as the published
+                networks do, for weights that were trained that way.
+            options: of mmaction2's `GCNHead`: dropout, label_smooth_eps, ...
+
+        Raises:
+            InputError: an unknown value of `persons`.
+        """
+        super().__init__(num_classes, in_channels, **options)
+        if persons not in get_args(Persons):
+            raise InputError(f"persons: expected {', '.join(get_args(Persons))}, got {persons}")
+        self.persons = persons
+
+    def over_persons(self, x: Tensor, present: Tensor) -> Tensor:
+        """Average (B, M, ...) over persons as this head does, given who is there (B, M)."""
+        return x.mean(dim=1) if self.persons == "all" else mean_over_persons(x, present)
+
+    def forward(self, x: Tensor | tuple[Tensor, ...], present: Tensor, **_: Any) -> Tensor:
+        """Compute the class scores.
+
+        Args:
+            x: (B, M, C, T, V) features, or a tuple that begins with them.
+            present: (B, M) who is there, see `SkeletonInput.present`.
+
+        Returns:
+            (B, classes) logits.
+        """
+        features = x[0] if isinstance(x, tuple) else x
+        pooled = self.over_persons(features.mean(dim=(3, 4)), present)
+        if self.dropout is not None:
+            pooled = self.dropout(pooled)
+        logits: Tensor = self.fc(pooled)
+        return logits
