@@ -54,10 +54,7 @@ class TemporalUnit(nn.Module):
         self.plain = nn.Conv2d(channels, width, 1, steps)
         self.global_weight = nn.Parameter(torch.zeros(max(_PUBLISHED_JOINTS, num_joints)))
         self.keep: Tensor
-        self.append: Tensor
-        keep, mean = torch.eye(num_joints), torch.full((num_joints, 1), 1.0 / num_joints)
-        self.register_buffer("keep", keep, persistent=False)
-        self.register_buffer("append", torch.cat([keep, mean], dim=1), persistent=False)
+        self.register_buffer("keep", torch.eye(num_joints), persistent=False)
         self.fuse = nn.Sequential(
             nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
         )
@@ -72,7 +69,8 @@ class TemporalUnit(nn.Module):
         Returns:
             (N, C, ceil(T / stride), V) features.
         """
-        x = torch.matmul(x, self.append)
+        mean = torch.full_like(self.keep[:, :1], 1.0 / self.joints)
+        x = torch.matmul(x, torch.cat([self.keep, mean], dim=1))
         *parts, pooled = self.squeeze(x).split(self.widths, dim=1)
         mixed = [conv(part) for conv, part in zip(self.dilated, parts, strict=True)]
         x = torch.cat([*mixed, self.pool(pooled), self.plain(x)], dim=1)
