@@ -43,8 +43,8 @@ class Block(nn.Module):
         features, topology = self.gcn(x)
         features = self.tcn(features)
         if self.has_residual:
-            features = features + self.residual(x)
-        return torch.relu(features), topology
+            features += self.residual(x)
+        return torch.relu_(features), topology
 
 
 @MODELS.register_module()

@@ -90,5 +90,6 @@ class GraphUnit(nn.Module):
         graph = self.graph[None, :, None] + correction
         mixed = self.pre(x).reshape(-1, self.subsets, self.mid, frames, joints)
         mixed = torch.matmul(mixed, graph).reshape(-1, self.subsets * self.mid, frames, joints)
-        out = torch.relu(self.norm(self.post(mixed)) + self.residual(x))
-        return out, correction
+        out = self.norm(self.post(mixed))
+        out += self.residual(x)
+        return torch.relu_(out), correction
