@@ -72,12 +72,7 @@ def tune(
         InputError: no validation clip of some class that the metric needs, an unknown parameter, or
             values out of range.
     """
-    splits, rows = read_annotations(annotations)
-    validation = select(splits, rows, "val")
-    labels = np.array([row["label"] for row in validation], np.int64)
-    event = labels != config.classes.index(config.normal_class)
-    if not len(labels) or (config.tune.metric == "auc" and len(set(event)) < 2):
-        raise InputError(f"tune: {config.tune.metric}: expected validation clips of both kinds")
+    validation, labels = _validation(config, annotations)
     config.override(name, {k: current(config, name, k) for k in config.tune.space})
     study = _study(name, config, annotations, work)
     while len(_finished(study)) < config.tune.trials:
@@ -97,6 +92,19 @@ def tune(
         for t in _finished(study)
     ]
     return sorted(tried, key=lambda one: (-one.value, one.number))
+
+
+def _validation(
+    config: Config, annotations: Path
+) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
+    """Return the validation clips and their labels; refuse such as the metric is not defined on."""
+    splits, rows = read_annotations(annotations)
+    validation = select(splits, rows, "val")
+    labels = np.array([row["label"] for row in validation], np.int64)
+    event = labels != config.classes.index(config.normal_class)
+    if not len(labels) or (config.tune.metric == "auc" and len(set(event)) < 2):
+        raise InputError(f"tune: {config.tune.metric}: expected validation clips of both kinds")
+    return validation, labels
 
 
 def score(
