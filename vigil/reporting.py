@@ -1,7 +1,8 @@
 """From trained weights to a report on disk: the same for one recognizer and for an ensemble.
 
 `<reports>/<name>.json` is for programs, `<reports>/<name>/index.html` for people,
-`<reports>/<name>/scores.csv` for `stages.compare` and `<reports>/plots/<name>/` for `dvc plots`.
+`<reports>/<name>/scores.csv` for `stages.compare`, `<reports>/metrics/<name>.json` for
+`dvc metrics` and `<reports>/plots/<name>/` for `dvc plots`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def evaluate(name: str, trained: Trained, config: Config, paths: Paths) -> list[
     known = seen(trained, splits, rows, config)
     summaries = [report(name, "test", scores, baselines, known, config)]
     write_json(paths.reports / f"{name}.json", summaries[0])
+    write_json(paths.reports / "metrics" / f"{name}.json", brief(summaries[0]))
     plots.write_tables(paths.reports / "plots" / name, scores, config)
     write_details(details, summaries[0], scores, rows, config)
     if config.dataset.folds:
@@ -55,6 +57,18 @@ def evaluate(name: str, trained: Trained, config: Config, paths: Paths) -> list[
         write_json(details / "folds.json", summaries[1])
         write_details(details / "folds", summaries[1], scores, rows, config)
     return summaries
+
+
+def brief(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return the few values of a report that `dvc metrics` and `dvc exp show` have columns for."""
+    parts = {"": summary, **{f"{name}_": part for name, part in summary["splits"].items()}}
+    values = {
+        f"{prefix}{metric}": part["metrics"][metric]["value"]
+        for prefix, part in parts.items()
+        for metric in ("accuracy", "macro_f1", "auc", "average_precision", "ece")
+        if metric in part["metrics"]
+    }
+    return {"n": summary["n"], **values}
 
 
 def write_details(

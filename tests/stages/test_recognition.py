@@ -68,6 +68,9 @@ def test_from_labels_to_a_published_model(
         found = {path.name for path in (paths.reports / folder).iterdir() if path.is_file()}
         assert {"index.html", "mistakes.png", "scores.csv", "roc.png", "calibration.png"} <= found
     assert (paths.reports / "plots/protogcn/precision_recall.csv").is_file()
+    brief = json.loads((paths.reports / "metrics/protogcn.json").read_text())
+    assert brief["accuracy"] == report["metrics"]["accuracy"]["value"]
+    assert brief["train_auc"] == report["splits"]["train"]["metrics"]["auc"]["value"]
     export.main(cfg, paths, MODEL)
     parity = json.loads((paths.reports / "protogcn_export.json").read_text())
     assert max(parity["max_difference"].values()) <= parity["tolerance"]

@@ -45,19 +45,18 @@ def report(
         each), mistakes (the worst first), splits (the clips that training saw, with their `role`),
         environment.
     """
-    classes, normal, params = config.classes, config.normal_class, config.evaluate
     whole = _whole(scores, config)
     return {
         "model": model,
         "split": split,
         **whole,
         "baselines": {
-            name: measure(replace(scores, probabilities=values), classes, normal, params)
+            name: _measure(replace(scores, probabilities=values), config)
             for name, values in baselines.items()
         },
-        "per_class": per_class(whole["metrics"], scores, classes),
+        "per_class": per_class(whole["metrics"], scores, config.classes),
         "per_group": per_group(scores, config),
-        "mistakes": mistakes(scores, classes, params.mistakes),
+        "mistakes": mistakes(scores, config.classes, config.evaluate.mistakes),
         "splits": {
             name: {"role": _ROLES[name], **_whole(part, config)} for name, part in known.items()
         },
@@ -65,12 +64,16 @@ def report(
     }
 
 
+def _measure(scores: Scores, config: Config) -> dict[str, Metric]:
+    return measure(scores, config.classes, config.normal_class, config.evaluate)
+
+
 def _whole(scores: Scores, config: Config) -> dict[str, Any]:
     return {
         "n": len(scores.labels),
         "n_videos": len(set(scores.videos)),
         "classes": list(config.classes),
-        "metrics": measure(scores, config.classes, config.normal_class, config.evaluate),
+        "metrics": _measure(scores, config),
         "confusion_matrix": confusion(scores, len(config.classes)).tolist(),
     }
 
@@ -100,7 +103,7 @@ def per_group(scores: Scores, config: Config) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for group in sorted(set(scores.groups)):
         part = scores.take(np.flatnonzero(np.array(scores.groups) == group))
-        metrics = measure(part, config.classes, config.normal_class, config.evaluate)
+        metrics = _measure(part, config)
         counts = np.bincount(part.labels, minlength=len(config.classes))
         found[group] = {
             "n": len(part.labels),

@@ -144,15 +144,19 @@ def statistics(
     calm = list(classes).index(normal)
     event = 1.0 - scores.probabilities[:, calm]
     values["auc"], values["average_precision"] = ranking(event, scores.labels != calm, weights)
-    confidence, accuracy, held = calibration(scores, count, weights)
-    gaps = np.nan_to_num(np.abs(confidence - accuracy)) * held
-    values["ece"] = _share(gaps.sum(1), held.sum(1))
+    values["ece"] = _calibration_error(scores, count, weights)
     for index, name in enumerate(classes):
         values |= {f"{kind}_{name}": part[:, index] for kind, part in parts.items()}
         values[f"auc_{name}"], values[f"average_precision_{name}"] = ranking(
             scores.probabilities[:, index], scores.labels == index, weights
         )
     return values
+
+
+def _calibration_error(scores: Scores, count: int, weights: Weights) -> Weights:
+    confidence, accuracy, held = calibration(scores, count, weights)
+    gaps = np.nan_to_num(np.abs(confidence - accuracy)) * held
+    return _share(gaps.sum(1), held.sum(1))
 
 
 def _share(part: NDArray[Any], whole: NDArray[Any], empty: float = np.nan) -> Weights:
