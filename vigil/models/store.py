@@ -127,18 +127,19 @@ def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) 
     except (OSError, SafetensorError) as error:
         raise ModelError(f"init: {path}: expected trained weights, got {error}") from error
     own = recognizer.state_dict()
-    fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    other = {k for k, v in state.items() if k in own and own[k].shape != v.shape}
     if classes and _classes(path) not in (None, list(classes)):
-        fits = {k: v for k, v in fits.items() if not k.startswith(_CLASSIFIER)}
-    left = [k for k in own if k not in fits]
+        other |= {k for k in state if k.startswith(_CLASSIFIER)}
+    kept = {k: v for k, v in state.items() if k not in other}
+    missing, unexpected = recognizer.load_state_dict(kept, strict=False)
+    left = [k for k in own if k in other or k in missing]
     alien = [k for k in left if not k.startswith(_MAY_DIFFER)]
-    alien += [k for k in state if k not in own and not k.startswith(_TRAINING_ONLY)]
+    alien += [k for k in unexpected if not k.startswith(_TRAINING_ONLY)]
     if alien:
         raise ModelError(
             f"init: {path}: expected weights of the same network, got {len(alien)} tensors "
             f"that do not fit, the first {alien[0]}"
         )
-    recognizer.load_state_dict(fits, strict=False)
     return left
 
 
