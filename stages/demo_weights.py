@@ -1,4 +1,4 @@
-"""Train the demo's three networks from nothing on synthetic scenes; a killed run continues.
+"""Train the demo's four networks from nothing on synthetic scenes; a killed run continues.
 
 Images go to `.vigil/demo_weights`, weights to `vigil/demo/weights`. Hours on a CPU, minutes on a
 GPU; `--minutes` scales the two time-budgeted trainings.
@@ -27,15 +27,15 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     work = paths.cache.parent / "demo_weights"
     for split, count in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
         images(work / "images" / split, split, count, config.workers or None)
-    minutes = str(arguments.minutes)
+    data, minutes = ["--data", str(work / "images")], ["--minutes", str(arguments.minutes)]
     for name, options in (
-        ("yolo11n", ["vigil.demo.train_yolo"]),
-        ("sam2", ["vigil.demo.train_sam2", "--minutes", minutes]),
-        ("rtmo", ["vigil.demo.train_rtmo", "--minutes", minutes]),
+        ("yolo11n", ["vigil.demo.train_yolo", *data]),
+        ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
+        ("rtmo", ["vigil.demo.train_rtmo", *data, *minutes]),
+        ("protogcn", ["vigil.demo.train_protogcn", "--params", arguments.params]),
     ):
         out = work / name
-        module, *rest = options
-        train([module, "--data", str(work / "images"), "--out", str(out), *rest])
+        train([*options, "--out", str(out)])
         shutil.copyfile(out / f"{name}.safetensors", paths.root / SHIPPED / f"{name}.safetensors")
         print(f"demo_weights: {name}: {SHIPPED / name}.safetensors, figures in {out}/metrics.json")
 

@@ -482,7 +482,7 @@ class Config(Section):
         try:
             return Config.model_validate(raw)
         except ValidationError as error:
-            raise InputError(f"{', '.join(values)}: {_one_line(error)}") from error
+            raise InputError(f"{', '.join(values)}: {one_line(error)}") from error
 
     def resolve(self, root: Path) -> Paths:
         """Return the artefact paths of a project whose parameter file lies in `root`."""
@@ -514,11 +514,11 @@ def load(path: Path | str = "params.yaml") -> tuple[Config, Paths]:
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise InputError(f"{path}: {_one_line(error)}") from error
+        raise InputError(f"{path}: {one_line(error)}") from error
     return config, config.resolve(path.resolve().parent)
 
 
-def _one_line(error: ValidationError) -> str:
+def one_line(error: ValidationError) -> str:
     """Name each bad key, what was expected of it and what it was."""
     parts = []
     for problem in error.errors():

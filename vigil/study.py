@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from vigil import motion_baseline
-from vigil.config import Config, Section, load, merge
+from vigil.config import Config, Section, load, merge, one_line
 from vigil.dataset import read_annotations, select, write_annotations
 from vigil.errors import InputError
 from vigil.evaluation import auc, measure, predict
@@ -107,7 +107,7 @@ def configure(study: StudySection, root: Path, row: RowSection, seed: int) -> Co
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"study: expected known parameters, got {error}") from error
+        raise InputError(f"study: expected known parameters, got {one_line(error)}") from error
 
 
 def prepare(study: StudySection, source: Path, out: Path) -> Path:

@@ -70,7 +70,7 @@ def save(folder: Path, state: dict[str, Any], spec: ModelSpec) -> None:
 
     kept = {name: value.contiguous() for name, value in served(state).items()}
     with atomic(folder / "model.safetensors") as partial:
-        save_file(kept, partial)
+        save_file(kept, partial, {"classes": json.dumps(list(spec.classes), ensure_ascii=False)})
     write_json(folder / "model.json", asdict(spec))
 
 
@@ -110,8 +110,8 @@ def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) 
     Args:
         recognizer: a fresh recognizer; changed in place.
         path: a file that `save` wrote.
-        classes: its class names; where a `model.json` beside the file names others, or the same in
-            another order, the classifier is not taken.
+        classes: its class names; where the file names others, or the same in another order, the
+            classifier is not taken.
 
     Returns:
         The names of the tensors that were not taken: the classifier's, and the training-only ones.
@@ -144,18 +144,12 @@ def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) 
 
 
 def _classes(weights: Path) -> list[str] | None:
-    """Return the classes that the `model.json` beside `weights` names, None where there is none.
+    """Return the classes that `save` wrote into a weights file; None where it names none."""
+    from safetensors import safe_open
 
-    Raises:
-        ModelError: the file is not what `save` wrote.
-    """
-    path = weights.with_name("model.json")
-    if not path.is_file():
-        return None
-    try:
-        return list(json.loads(path.read_text(encoding="utf-8"))["classes"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"init: {path}: expected a recognizer's, got {error}") from error
+    with safe_open(weights, framework="numpy") as file:
+        named = (file.metadata() or {}).get("classes")
+    return None if named is None else list(json.loads(named))
 
 
 def build(spec: ModelSpec) -> SkeletonRecognizer:
