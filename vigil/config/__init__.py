@@ -1,0 +1,255 @@
+"""`params.yaml` as frozen, checked models: every number that changes a result, read once.
+
+Sections are named after stages. An unknown key or a value out of range is refused with one line
+that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from vigil.config.base import (
+    Fraction,
+    Name,
+    Section,
+    Side,
+    Size,
+)
+from vigil.config.learning import (
+    AugmentSection,
+    DatasetSection,
+    LossSection,
+    TrainSection,
+    TuneChoices,
+    TuneRange,
+    TuneSection,
+)
+from vigil.config.perception import (
+    ClipsSection,
+    DetectorSection,
+    FootageSection,
+    MaskSection,
+    PathsSection,
+    SegmenterSection,
+    SkeletonsSection,
+    TrackerSection,
+    WeightsSection,
+)
+from vigil.config.recognizers import (
+    AAGCNSection,
+    CTRGCNSection,
+    GraphSection,
+    LayoutSection,
+    ModelSection,
+    PoseC3DSection,
+    ProtoGCNSection,
+    RecognizerSection,
+    STGCNPPSection,
+    STGCNSection,
+)
+from vigil.config.results import (
+    BenchmarkSection,
+    EnsembleSection,
+    EvaluateSection,
+    ExportSection,
+    ServeSection,
+)
+from vigil.errors import InputError
+from vigil.paths import Paths
+
+__all__ = [
+    "AAGCNSection",
+    "AugmentSection",
+    "BenchmarkSection",
+    "CTRGCNSection",
+    "ClipsSection",
+    "Config",
+    "DatasetSection",
+    "DetectorSection",
+    "EnsembleSection",
+    "EvaluateSection",
+    "ExportSection",
+    "FootageSection",
+    "Fraction",
+    "GraphSection",
+    "LayoutSection",
+    "LossSection",
+    "MaskSection",
+    "ModelSection",
+    "Name",
+    "PathsSection",
+    "PoseC3DSection",
+    "ProtoGCNSection",
+    "RecognizerSection",
+    "STGCNPPSection",
+    "STGCNSection",
+    "Section",
+    "SegmenterSection",
+    "ServeSection",
+    "Side",
+    "Size",
+    "SkeletonsSection",
+    "TrackerSection",
+    "TrainSection",
+    "TuneChoices",
+    "TuneRange",
+    "TuneSection",
+    "WeightsSection",
+    "load",
+    "merge",
+    "one_line",
+]
+
+
+class Config(Section):
+    """All of `params.yaml`."""
+
+    classes: tuple[str, ...] = Field(min_length=2, description="class names; order is label order")
+    normal_class: str = Field(description="the class that is not an event")
+    workers: int = Field(ge=0, description="processes for per-video work; 0 means every core")
+    paths: PathsSection
+    footage: FootageSection
+    weights: WeightsSection
+    mask: MaskSection
+    clips: ClipsSection
+    skeletons: SkeletonsSection
+    dataset: DatasetSection
+    train: dict[Name, dict[str, Any]] = Field(
+        description="`all`: what holds for every recognizer; `<name>`: what differs for one"
+    )
+    recognizers: tuple[Name, ...] = Field(
+        min_length=1, description="entries of `models` that are trained, evaluated and exported"
+    )
+    models: dict[Name, ModelSection]
+    ensembles: dict[Name, EnsembleSection] = Field(
+        description="beside the recognizers: ensembles of them, evaluated and exported as one"
+    )
+    evaluate: EvaluateSection
+    export: ExportSection
+    serve: ServeSection
+    benchmark: BenchmarkSection
+    tune: TuneSection
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> Config:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes: expected distinct names, got {list(self.classes)}")
+        if self.normal_class not in self.classes:
+            raise ValueError(f"normal_class: expected one of {list(self.classes)}")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _types_default_to_names(cls, raw: Any) -> Any:
+        """Let `models.protogcn` without a `type` be of type `protogcn`."""
+        entries = raw.get("models") if isinstance(raw, dict) else None
+        if not isinstance(entries, dict):
+            return raw
+        typed = {
+            name: {"type": name, **entry} if isinstance(entry, dict) else entry
+            for name, entry in entries.items()
+        }
+        return raw | {"models": typed}
+
+    @model_validator(mode="after")
+    def _recognizers_are_known(self) -> Config:
+        unknown = [name for name in self.recognizers if name not in self.models]
+        unknown += [name for name in self.train if name not in {"all", *self.models}]
+        if unknown:
+            raise ValueError(f"expected names of models ({', '.join(self.models)}), got {unknown}")
+        for name in self.models:
+            self.training(name)
+        return self
+
+    def __hash__(self) -> int:
+        """Equal parameters hash alike, so that a worker builds its networks once."""
+        return hash(self.model_dump_json())
+
+    @model_validator(mode="after")
+    def _ensembles_are_of_recognizers(self) -> Config:
+        for name, ensemble in self.ensembles.items():
+            unknown = sorted(set(ensemble.members) - set(self.recognizers))
+            if unknown:
+                raise ValueError(
+                    f"ensembles.{name}: expected recognizers ({', '.join(self.recognizers)}), "
+                    f"got {unknown}"
+                )
+            if name in self.models:
+                raise ValueError(f"ensembles.{name}: expected a name that no model has")
+        return self
+
+    def training(self, name: str) -> TrainSection:
+        """Return how the recognizer `name` is trained: `train.all` with `train.<name>` over it."""
+        return TrainSection.model_validate(
+            merge(self.train.get("all", {}), self.train.get(name, {}))
+        )
+
+    def override(self, name: str, values: Mapping[str, Any]) -> Config:
+        """Return these parameters with others for the recognizer `name`.
+
+        Args:
+            name: an entry of `models`.
+            values: by `train.<key>` or `models.<key>`, dots for what lies deeper.
+
+        Raises:
+            InputError: an unknown key, or a value out of range.
+        """
+        raw = self.model_dump()
+        for key, value in values.items():
+            section, *parts = key.split(".")
+            leaf = {parts[-1]: value}
+            for part in reversed([name, *parts[:-1]]):
+                leaf = {part: leaf}
+            raw[section] = merge(raw[section], leaf)
+        try:
+            return Config.model_validate(raw)
+        except ValidationError as error:
+            raise InputError(f"{', '.join(values)}: {one_line(error)}") from error
+
+    def resolve(self, root: Path) -> Paths:
+        """Return the artefact paths of a project whose parameter file lies in `root`."""
+        parts = {name: root / value for name, value in self.paths.model_dump().items()}
+        return Paths(root=root, **parts)
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the leaves of `over` in place of its own."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = merge(base[key], value) if both else value
+    return merged
+
+
+def load(path: Path | str = "params.yaml") -> tuple[Config, Paths]:
+    """Read and check a parameter file; return it with the paths it implies.
+
+    Raises:
+        InputError: unreadable YAML, an unknown key, or a value out of range.
+    """
+    path = Path(path)
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{path}: expected readable YAML, got {text}") from error
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"{path}: {one_line(error)}") from error
+    return config, config.resolve(path.resolve().parent)
+
+
+def one_line(error: ValidationError) -> str:
+    """Name each bad key, what was expected of it and what it was."""
+    parts = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        given = "" if problem["type"] == "missing" else f", got {problem['input']!r:.80}"
+        parts.append(f"{where}: {problem['msg']}{given}")
+    return "; ".join(parts)

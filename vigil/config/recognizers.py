@@ -1,0 +1,115 @@
+"""Sections of the recognizers: one class per plug-in of `vigil.models`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vigil.config.base import Fraction, Section
+
+
+class LayoutSection(Section):
+    """A skeleton layout of your own; see `vigil.models.layouts`."""
+
+    num_joints: int = Field(ge=1, le=200, description="joints V")
+    parents: tuple[int, ...] = Field(description="joint that each joint hangs from")
+    grandparents: tuple[int, ...] | None = Field(
+        default=None, description="joint two bones up; without: the parents' parents"
+    )
+    center: int = Field(ge=0, description="the root joint, its own parent")
+    mirror: tuple[int, ...] = Field(description="each joint's partner on the other side")
+    sources: tuple[tuple[int, ...], ...] = Field(
+        description="COCO-17 joints whose mean each joint is"
+    )
+
+
+class RecognizerSection(Section):
+    """What every skeleton recognizer has; `type` names the plug-in of `vigil.models`."""
+
+    type: str = Field(description="plug-in; without it the entry's own name")
+    layout: Literal["coco", "coco_new"] | LayoutSection = Field(
+        description="17 joints, 20 with hip and neck, or a table of your own"
+    )
+    stream: str = Field(
+        pattern=r"^(j|b|k|jm|bm|km)(\+(j|b|k|jm|bm|km))*$",
+        description="joints, bones, 2-hop bones and their motions; + stacks them as channels",
+    )
+    norm: Literal["image", "box", "body", "pixels"] = Field(description="units of the coordinates")
+    min_score: Fraction = Field(description="joints scored at or below it are missing")
+    dropout: float = Field(ge=0, lt=1, description="before the classifier")
+    persons: Literal["present", "all"] = Field(
+        default="present", description="mean over who is there; all: every slot, as published"
+    )
+
+
+class ProtoGCNSection(RecognizerSection):
+    """ProtoGCN (Liu et al., CVPR 2025)."""
+
+    type: Literal["protogcn"]
+    base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; paper: 96")
+    stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; paper: 4, 3, 3"
+    )
+    alpha: float = Field(
+        default=0.1, ge=0, le=1, description="first weight of the motion topology; published: 0"
+    )
+    w_csc: float = Field(ge=0, le=10, description="weight of the contrastive loss; 0: no branch")
+    n_prototypes: int = Field(ge=1, le=4096, description="prototypes of the reconstruction")
+
+
+class GraphSection(RecognizerSection):
+    """A graph network in stages; each after the first doubles the width and halves the time."""
+
+    base_channels: int = Field(ge=8, le=256, multiple_of=8, description="first width; papers: 64")
+    stages: tuple[Annotated[int, Field(ge=1, le=20)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; papers: 4, 3, 3"
+    )
+
+
+class STGCNSection(GraphSection):
+    """ST-GCN (Yan et al., AAAI 2018)."""
+
+    type: Literal["stgcn"]
+
+
+class STGCNPPSection(GraphSection):
+    """STGCN++ (Duan et al., ACM MM 2022)."""
+
+    type: Literal["stgcnpp"]
+
+
+class AAGCNSection(GraphSection):
+    """2s-AGCN (Shi et al., CVPR 2019), with the attention of AAGCN (Shi et al., TIP 2020)."""
+
+    type: Literal["aagcn"]
+    attention: bool = Field(description="gates over joints, time and channels; false: 2s-AGCN")
+
+
+class CTRGCNSection(GraphSection):
+    """CTR-GCN (Chen et al., ICCV 2021)."""
+
+    type: Literal["ctrgcn"]
+
+
+class PoseC3DSection(RecognizerSection):
+    """PoseC3D (Duan et al., CVPR 2022): heat maps of the joints through a 3-D network."""
+
+    type: Literal["posec3d"]
+    stream: Literal["j"] = Field(description="heat maps are of joints")
+    norm: Literal["image", "box"] = Field(description="what the heat maps show; paper: box")
+    persons: Literal["present"] = Field(
+        default="present", description="all persons are drawn into the same maps"
+    )
+    base_channels: int = Field(ge=4, le=256, description="first width; paper: 32")
+    stages: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
+        min_length=1, max_length=4, description="blocks per stage; paper: 4, 6, 3"
+    )
+    heatmap_size: int = Field(ge=16, le=112, multiple_of=8, description="pixels; paper: 56")
+    sigma: float = Field(gt=0, le=8, description="a joint's spread in pixels; paper: 0.6")
+
+
+ModelSection = Annotated[
+    ProtoGCNSection | STGCNSection | STGCNPPSection | AAGCNSection | CTRGCNSection | PoseC3DSection,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,56 @@
+"""Sections of what is measured, exported, served and benchmarked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vigil.config.base import Name, Section
+
+
+class EvaluateSection(Section):
+    """Stage `evaluate`."""
+
+    bootstrap: int = Field(ge=100, le=100_000, description="resamples of videos for intervals")
+    calibration_bins: int = Field(ge=2, le=50, description="bins of the calibration plot")
+    mistakes: int = Field(ge=0, le=200, description="clips on the sheet of the worst mistakes")
+    seed: int = Field(ge=0, description="random seed of the resampling")
+
+
+class EnsembleSection(Section):
+    """Several recognizers as one: the weighted mean of their probabilities."""
+
+    members: dict[Name, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        min_length=2, description="weight by recognizer; only their ratios matter"
+    )
+
+
+class ExportSection(Section):
+    """Stage `export`."""
+
+    max_batch: int = Field(ge=1, le=256, description="largest batch, checked for parity")
+    tolerance: float = Field(gt=0, le=1e-2, description="largest difference torch to ONNX Runtime")
+    config: Literal["cpu", "gpu"] = Field(description="which Triton configuration is served")
+    cpu_instances: int = Field(ge=1, le=256, description="CPU configuration: one per core")
+
+
+class ServeSection(Section):
+    """The embedded Triton server."""
+
+    http_port: int = Field(ge=0, le=65535, description="0 takes a free port")
+    grpc_port: int = Field(ge=0, le=65535, description="0 takes a free port")
+    metrics_port: int = Field(ge=0, le=65535, description="0 takes a free port")
+    startup_timeout_s: float = Field(gt=0, description="seconds until every model must be ready")
+
+
+class BenchmarkSection(Section):
+    """`make bench`: closed-loop load on the served recognizer."""
+
+    model: str = Field(description="recognizer or ensemble to load")
+    concurrencies: tuple[Annotated[int, Field(ge=1, le=1024)], ...]
+    protocols: tuple[Literal["http", "grpc"], ...]
+    seconds: float = Field(gt=0, description="measured window per row")
+    warmup_s: float = Field(ge=0, description="load before the window, not counted")
+    max_batch: int = Field(ge=1, le=256, description="largest dynamic batch")
+    max_queue_delay_us: int = Field(ge=0, description="dynamic batching: microseconds to wait")
