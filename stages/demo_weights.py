@@ -18,7 +18,7 @@ from vigil.demo.images import make_images
 from vigil.errors import VigilError
 from vigil.paths import Paths
 
-TRAIN_IMAGES, VAL_IMAGES = 6000, 400
+TRAIN_IMAGES, VAL_IMAGES = 7000, 400
 SHIPPED = Path("vigil") / "demo" / "weights"
 
 

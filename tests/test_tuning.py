@@ -17,6 +17,7 @@ from tests.skeletons import config, write_set
 from vigil.config import Config, load
 from vigil.dataset import read_annotations, write_annotations
 from vigil.errors import InputError
+from vigil.training import train
 from vigil.tuning import command, current, score, tune
 
 SPACE: dict[str, Any] = {
@@ -56,6 +57,15 @@ def test_a_search_goes_on_and_its_first_trial_is_what_the_parameters_say(
     for one in four:
         assert 0.01 <= one.values["train.lr"] <= 0.3
         assert one.values["models.base_channels"] in (8, 16)
+
+
+def test_a_trial_of_another_width_begins_from_nothing(annotations: Path, tmp_path: Path) -> None:
+    narrow = config(epochs=1)
+    train("protogcn", narrow, annotations, tmp_path / "narrow", tmp_path / "work")
+    raw = config(epochs=1, init=str(tmp_path / "narrow")).model_dump()
+    raw["tune"] |= {"trials": 1, "space": {"models.base_channels": {"choices": [16]}}}
+    (tried,) = tune("protogcn", Config.model_validate(raw), annotations, tmp_path / "search")
+    assert tried.values == {"models.base_channels": 16, "train.init": ""}
 
 
 def test_a_trial_that_was_killed_is_tried_again(

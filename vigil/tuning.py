@@ -77,7 +77,7 @@ def tune(
     study = _study(name, config, annotations, work)
     while len(_finished(study)) < config.tune.trials:
         trial = study.ask()
-        values = _suggest(trial, config)
+        values = _from_nothing(name, config, _suggest(trial, config))
         changed, started_s = config.override(name, values), time.monotonic()
         folder = work / study.study_name / f"trial_{trial.number}"
         train(name, changed, annotations, folder, work / study.study_name)
@@ -198,6 +198,15 @@ def _inside(config: Config, parameter: str, value: Any) -> bool:
     if isinstance(where, TuneRange):
         return bool(where.low <= value <= where.high)
     return value in where.choices
+
+
+def _from_nothing(name: str, config: Config, values: dict[str, Any]) -> dict[str, Any]:
+    """Drop `train.init` where the network is another than the one its weights are of."""
+    other = any(
+        parameter.startswith("models.") and value != current(config, name, parameter)
+        for parameter, value in values.items()
+    )
+    return values | {"train.init": ""} if other and config.training(name).init else values
 
 
 def _suggest(trial: optuna.Trial, config: Config) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--scenes", type=int, default=4000, help="simulated scenes")
-    parser.add_argument("--epochs", type=int, default=12, help="passes over their windows")
+    parser.add_argument("--epochs", type=int, default=6, help="passes over their windows")
     parser.add_argument("--init", default="", help="weights to begin with")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")

@@ -284,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the demo's YOLO11n.")
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--epochs", type=int, default=5, help="passes over the training images")
+    parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
     parser.add_argument("--batch", type=int, default=16, help="images per step")
     parser.add_argument("--init", type=Path, help="weights to begin with")
     options = parser.parse_args(arguments)
