@@ -64,7 +64,8 @@ def test_the_ensembles_of_the_read_me_are_parameters_as_they_stand(
 ) -> None:
     """The paper's weights: 1:1 of two streams, 2:2:1:1 of four streams, 2:2:2:1:1:1 of six."""
     text = (ROOT / "README.md").read_text("utf-8").partition("## Ensembles")[2]
-    params.update(yaml.safe_load(text.partition("```yaml")[2].partition("```")[0]))
+    given = yaml.safe_load(text.partition("```yaml")[2].partition("```")[0])
+    params.update(given | {"models": params["models"] | given["models"]})
     config, _ = load(project(params))
     found = [
         {config.models[member].stream: weight for member, weight in ensemble.members.items()}
