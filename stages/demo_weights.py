@@ -67,5 +67,5 @@ if __name__ == "__main__":
     run(
         main,
         __doc__,
-        ("--minutes", {"type": float, "default": 80.0, "help": "budget of SAM2 and of RTMO each"}),
+        ("--minutes", {"type": float, "default": 120.0, "help": "budget of SAM2 and of RTMO each"}),
     )
