@@ -64,7 +64,8 @@ def config(**train: Any) -> Config:
     values = load(Path(__file__).parent.parent / "params.yaml")[0].model_dump()
     values["classes"] = CLASSES
     values["dataset"] |= {"clip_len": 16, "max_persons": 2, "folds": 0}
-    for entry in values["models"].values():
+    networks = (e for name, e in values["models"].items() if name != "kinematics")
+    for entry in networks:
         entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm"}
     values["models"]["posec3d"] |= {"stream": "j", "heatmap_size": 16}
     values["train"] = {"all": values["train"]["all"]}  # the shipped weights are of another width

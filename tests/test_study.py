@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from tests.skeletons import annotation, config
 from vigil.dataset import write_annotations
 from vigil.errors import InputError
 from vigil.study import conduct, read_study, table
+from vigil.study.results import within_groups
 
 ROWS = {
     "plain": {"model": "protogcn"},
@@ -54,6 +56,51 @@ def test_every_row_is_scored_on_every_clip_and_nothing_is_trained_twice(tmp_path
     assert [file.stat().st_mtime_ns for file in kept] == stamps
     assert again["both"].aucs == first["both"].aucs
     assert "| both |" in table(list(first.values()))
+
+
+def test_a_row_begins_with_one_that_saw_simulated_scenes_alone(tmp_path: Path) -> None:
+    rows: dict[str, object] = {
+        "simulated": {"model": "kinematics", "simulated": True},
+        "held": {"model": "kinematics", "begin": "simulated",
+                 "change": {"train": {"all": {"lr": 0.1, "anchor": 10.0}}}},
+        "from nothing": {"model": "kinematics"},
+    }  # fmt: skip
+    path = write_study(tmp_path, rows)
+    values = yaml.safe_load(path.read_text())
+    values |= {"simulate": {"scenes": 20, "seed": 1, "stride_s": 2.0}, "seeds": [0]}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    write_real(tmp_path / "real.pkl")
+    said: list[str] = []
+    arguments = (tmp_path, tmp_path / "real.pkl", tmp_path / "work", 1, said.append)
+    found = {result.name: result for result in conduct(read_study(path), *arguments)}
+    assert len(said) == 1 + 2 + 2, "simulated scenes are not divided into folds"
+    assert all(result.n == 24 for result in found.values())
+    trained = tmp_path / "work" / "models"
+    weights = [load_file(file / "model.safetensors")["cls_head.fc.weight"]
+               for file in sorted(trained.iterdir())]  # fmt: skip
+    gaps = sorted(np.abs(a - b).max() for k, a in enumerate(weights) for b in weights[:k])
+    assert gaps[1] < 0.1 * gaps[-1], "the two held ones are near the one they began with"
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [({"model": "stgcn", "begin": "plain"}, "a simulated row above it"),
+     ({"model": "stgcn", "begin": "later"}, "a simulated row above it"),
+     ({"model": "stgcn", "simulated": True}, "a section simulate")],
+)  # fmt: skip
+def test_weights_come_from_a_simulated_row_above(
+    tmp_path: Path, row: dict[str, object], wanted: str
+) -> None:
+    with pytest.raises(InputError, match=wanted):
+        read_study(write_study(tmp_path, {"plain": {"model": "protogcn"}, "row": row}))
+
+
+def test_within_scenes_only_pairs_of_one_scene_count() -> None:
+    scores = np.array([0.1, 0.2, 0.8, 0.9])
+    events = np.array([False, True, False, True])
+    assert within_groups(scores, events, ["a", "a", "b", "b"]) == (1.0, 2)
+    assert within_groups(scores, events, ["a", "b", "b", "a"]) == (0.5, 2)
+    assert within_groups(scores[:2], events[:2], ["a", "b"])[1] == 0
 
 
 def test_folds_never_divide_a_scene(tmp_path: Path) -> None:

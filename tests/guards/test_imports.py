@@ -27,9 +27,10 @@ FLOORS = [
         "vigil.ensemble",
     },
     {"vigil.evaluation", "vigil.controls", "vigil.tuning"},
-    {"vigil.benchmark", "vigil.plots", "vigil.mistakes", "vigil.page", "vigil.study"},
+    {"vigil.benchmark", "vigil.plots", "vigil.mistakes", "vigil.page"},
     {"vigil.reporting"},
     {"vigil.demo", "vigil.real"},
+    {"vigil.study"},
     {"stages"},
 ]
 DOORS = {

@@ -30,6 +30,8 @@ from vigil.dataset import annotation, write_annotations
 from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
 from vigil.demo.labels import label_windows
+from vigil.demo.strain import strain
+from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.sampling import body_extent
 from vigil.schema import JOINTS, Skeletons, Timeline, Tracks
@@ -39,6 +41,7 @@ _LOG = logging.getLogger(__name__)
 
 _LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
 _VALIDATION_SHARE = 0.05
+_MOST_LOST = 0.9  # share of frames, however bad the joints are
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class Disturbance:
         switch: chance per person of getting another identity midway.
         swap: chance per person and second of left and right being taken for each other, for a
             moment or for most of the second.
+        motion: how many times worse a joint is found per body extent and second of its speed.
+        overlap: how many times worse a person is found who is covered whole by another.
+        fade: how much of what makes joints worse lowers their scores; 1: in proportion.
     """
 
     noise: float = 0.1
@@ -61,7 +67,12 @@ class Disturbance:
     gap: float = 0.4
     switch: float = 0.15
     swap: float = 0.25
+    motion: float = 0.0
+    overlap: float = 0.0
+    fade: float = 0.0
 
+
+USUAL = Disturbance()  # what the demo's own networks do
 
 # Face, shoulders, elbows, wrists, hips, knees, ankles: as the demo's pose network errs.
 _LIMB_NOISE = np.repeat([0.3, 0.4, 0.7, 1.3, 0.35, 0.55, 0.75], [5, 2, 2, 2, 2, 2, 2])
@@ -81,10 +92,14 @@ def skeletons(scene: Scene, video_id: str, disturb: Disturbance, seed: int) -> S
     times = np.arange(scene.n_frames) / scene.fps
     size = np.array([scene.width, scene.height])
     parts = []
+    people, shown = [], []
     for actor in scene.actors:
         uv, depth = scene.camera.project(actor.body.keypoints(actor.frames(times)))
-        seen = (depth > 0.2) & (uv >= 0).all(-1) & (uv < size).all(-1)
-        uv, score = _disturb(uv, seen, scene.fps, disturb, rng)
+        people.append(uv)
+        shown.append((depth > 0.2) & (uv >= 0).all(-1) & (uv < size).all(-1))
+    strains = strain(people, shown, scene.fps, disturb.motion, disturb.overlap)
+    for actor, uv, seen, worse in zip(scene.actors, people, shown, strains, strict=True):
+        uv, score = _disturb(uv, seen, worse, scene.fps, disturb, rng)
         identity = np.full(scene.n_frames, actor.track_id)
         if rng.random() < disturb.switch:
             identity[rng.integers(scene.n_frames) :] += 10
@@ -103,9 +118,14 @@ def skeletons(scene: Scene, video_id: str, disturb: Disturbance, seed: int) -> S
 
 
 def _disturb(
-    uv: Floats, seen: NDArray[np.bool_], fps: float, disturb: Disturbance, rng: np.random.Generator
+    uv: Floats,
+    seen: NDArray[np.bool_],
+    worse: Floats,
+    fps: float,
+    disturb: Disturbance,
+    rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
-    """Return (T, 17, 2) disturbed pixels and (T, 17) scores, 0 where missing."""
+    """Return (T, 17, 2) disturbed pixels and (T, 17) scores, 0 where missing; see `strain`."""
     frames = len(uv)
     extent = body_extent(uv.astype(np.float32), seen)
     level = rng.uniform(0.1, 1.0) * disturb.noise * _LIMB_NOISE
@@ -115,7 +135,7 @@ def _disturb(
         fresh[0, t] = keep * fresh[0, t - 1] + np.sqrt(1 - keep**2) * fresh[0, t]
     noise = (fresh[0] + fresh[1]) / np.sqrt(2) * level[:, None]
     tail = np.where(rng.random((frames, JOINTS, 1)) < 0.06, 3.0, 1.0)
-    moved = uv + noise * tail * extent
+    moved = uv + noise * tail * extent * worse[..., None]
     for second in range(int(frames / fps) + 1):
         if rng.random() < rng.uniform(0, disturb.swap):
             begin = int(second * fps)
@@ -123,7 +143,9 @@ def _disturb(
             moved[part] = moved[part][:, _MIRROR]
     score = np.clip(rng.normal(0.75, 0.15, (frames, JOINTS)), 0.15, 1.0) * seen
     score *= rng.random(score.shape) >= rng.uniform(0, disturb.lost_joint)
-    found = rng.random(frames) >= rng.uniform(0, disturb.lost_frame)
+    score /= 1.0 + disturb.fade * (worse - 1.0)
+    lost = rng.uniform(0, disturb.lost_frame) * worse.mean(1)
+    found = rng.random(frames) >= np.minimum(lost, _MOST_LOST)
     if rng.random() < disturb.gap:
         begin = int(rng.integers(frames))
         found[begin : begin + int(rng.uniform(0.2, 1.0) * fps)] = False
@@ -135,9 +157,9 @@ def rows(
 ) -> list[dict[str, Any]]:
     """Simulate one scene; return its labeled windows as annotations of `vigil.dataset`.
 
-    Windows of a class that is not among `classes` are left out.
+    Windows of a class that is not among `classes` are left out; so are the scenes of one.
     """
-    scene = make_scene(seed, fps=FPS)
+    scene = make_scene(seed, _behavior(seed, classes), fps=FPS)
     video_id = f"sim_{seed:09d}"
     found = skeletons(scene, video_id, disturb, seed)
     if not len(found.frame):
@@ -157,8 +179,22 @@ def rows(
     ]
 
 
+def _behavior(seed: int, classes: Sequence[str]) -> str | None:
+    """Draw a leaf behavior evenly over `classes`; None where they leave out none of the three."""
+    wanted = [leaves for name, leaves in LEAVES.items() if name in classes]
+    if len(wanted) == len(LEAVES):
+        return None
+    rng = np.random.default_rng([seed, 22])
+    return str(rng.choice(wanted[rng.integers(len(wanted))]))
+
+
 def simulate(
-    path: Path, scenes: int, config: Config, seed: int = 0, workers: int | None = None
+    path: Path,
+    scenes: int,
+    config: Config,
+    seed: int = 0,
+    workers: int | None = None,
+    disturb: Disturbance = USUAL,
 ) -> int:
     """Write an annotation file of simulated windows; a twentieth of the scenes is for validation.
 
@@ -168,13 +204,14 @@ def simulate(
         config: classes, and the windows' length and stride.
         seed: part of the split `train` of scene seeds.
         workers: processes; every core when None.
+        disturb: how much goes wrong.
 
     Returns:
         The number of windows.
     """
     work = partial(
         rows, clips=config.clips, classes=config.classes, normal=config.normal_class,
-        disturb=Disturbance(),
+        disturb=disturb,
     )  # fmt: skip
     seeds = scene_seeds("train", seed, scenes)
     context = multiprocessing.get_context("spawn")

@@ -24,6 +24,7 @@ _PLUGINS = {
     "aagcn": "vigil.models.aagcn",
     "ctrgcn": "vigil.models.ctrgcn",
     "posec3d": "vigil.models.posec3d",
+    "kinematics": "vigil.models.kinematics",
 }
 
 
