@@ -52,7 +52,7 @@ class HoldOn(Hook):  # type: ignore[misc]
     """
 
     def __init__(self, weights: str, classes: Sequence[str], anchor: float) -> None:
-        """Take what `BeginWith` does; a step of rate lr goes lr * `anchor` of the way back."""
+        """Take what `BeginWith` does, and the penalty's weight."""
         self.weights, self.classes, self.anchor = Path(weights), tuple(classes), anchor
 
     def before_train(self, runner: Runner) -> None:
@@ -66,8 +66,10 @@ class HoldOn(Hook):  # type: ignore[misc]
         ]
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
-        """Go a part of the way back."""
-        share = min(1.0, runner.optim_wrapper.get_lr()["lr"][0] * self.anchor)
+        """Go a part of the way back, as far as a penalty within the gradient would in the end."""
+        group = runner.optim_wrapper.optimizer.param_groups[0]
+        rate = group["lr"] / (1.0 - group.get("momentum", 0.0))
+        share = min(1.0, rate * self.anchor)
         with torch.no_grad():
             for parameter, start in self.pairs:
                 parameter.lerp_(start, share)

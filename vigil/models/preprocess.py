@@ -53,8 +53,8 @@ class SkeletonInput(nn.Module):
     distance to the camera do not matter but the persons' places relative to each other do. `body`:
     the same center, in units of the persons' mean body extent. `track`: every person relative to
     the box around the joints of the whole track, in units of the own mean body extent: movement
-    keeps its size however far apart people are, and where they stand is lost. `pixels`: as they are, for published
-    weights that were trained without any normalization.
+    keeps its size however far apart people are, and where they stand is lost. `pixels`: as they
+    are, for published weights that were trained without any normalization.
     """
 
     def __init__(

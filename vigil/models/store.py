@@ -149,12 +149,12 @@ def fitting(
         raise ModelError(f"init: {path}: expected trained weights, got {error}") from error
     own = recognizer.state_dict()
     other = {k for k, v in state.items() if k in own and own[k].shape != v.shape}
-    if classes and _classes(path) not in (None, list(classes)):
+    if classes and classes_of(path) not in (None, list(classes)):
         other |= {k for k in state if k.startswith(_CLASSIFIER)}
     return {k: v for k, v in state.items() if k not in other}
 
 
-def _classes(weights: Path) -> list[str] | None:
+def classes_of(weights: Path) -> list[str] | None:
     """Return the classes that `save` wrote into a weights file; None where it names none."""
     from safetensors import safe_open
 

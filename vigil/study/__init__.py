@@ -27,6 +27,7 @@ from vigil.dataset import read_annotations, select, write_annotations
 from vigil.demo.simulated import Disturbance, simulate
 from vigil.errors import InputError
 from vigil.evaluation import predict
+from vigil.models import store
 from vigil.schema import atomic
 from vigil.splits import Item, make_splits
 from vigil.study.file import (
@@ -38,7 +39,7 @@ from vigil.study.file import (
     read_study,
 )
 from vigil.study.results import Probabilities, Result, result, table
-from vigil.training import key, train
+from vigil.training import initial, key, train
 
 __all__ = ["Result", "StudySection", "conduct", "configure", "prepare", "read_study", "table"]
 
@@ -139,6 +140,12 @@ def conduct(
     found = {MOTION: [_motion(splits, rows, tests, len(config.classes))] * len(study.seeds)}
     by_row = first | rest
     for name, row in study.rows.items():
+        if row.shipped:
+            config = configure(study, root, row, study.seeds[0])
+            found[name] = [as_shipped(row.model, row.shipped, config, tests, out)] * len(
+                study.seeds
+            )
+            continue
         found[name] = [
             _pooled(by_row[name, seed], study.folds)
             if row.model
@@ -167,7 +174,7 @@ def _tasks(
     """
     found = {}
     for name, row in study.rows.items():
-        if not row.model or not wanted(row):
+        if not row.model or row.shipped or not wanted(row):
             continue
         for seed in study.seeds:
             if row.begin:
@@ -212,6 +219,43 @@ def _finish(task: _Task, folds: int, annotations: Path) -> str:
         with atomic(task.kept(test)) as partly, partly.open("wb") as file:
             np.save(file, values)
     return task.name
+
+
+def as_shipped(
+    model: str,
+    source: str,
+    config: Config,
+    tests: Sequence[Sequence[dict[str, Any]]],
+    out: Path,
+) -> Probabilities:
+    """Let shipped weights judge clips as they are; what they say of other classes is left out.
+
+    Args:
+        model: entry of `models` that they are of.
+        source: see `train.init`.
+        config: classes, models and the section `dataset`.
+        tests: the clips, fold by fold.
+        out: see `conduct`.
+
+    Returns:
+        (N, classes) probabilities, summing to 1.
+
+    Raises:
+        InputError: the weights do not know every class.
+    """
+    weights = initial(source, out)
+    named = store.classes_of(weights) or list(config.classes)
+    unknown = [name for name in config.classes if name not in named]
+    if unknown:
+        raise InputError(f"study: {source}: expected weights of {unknown}, got {named}")
+    spec = store.ModelSpec.of(model, tuple(named), config.models, config.dataset)
+    recognizer = store.build(spec)
+    store.begin(recognizer, weights, named)
+    folder = out / "models" / f"shipped-{model}"
+    store.save(folder, recognizer.state_dict(), spec)
+    found = [predict(folder, clips, config.dataset).astype(np.float64) for clips in tests]
+    kept = np.concatenate(found)[:, [named.index(name) for name in config.classes]]
+    return np.asarray(kept / kept.sum(axis=1, keepdims=True))
 
 
 def _pooled(tasks: Sequence[_Task], folds: int) -> Probabilities:

@@ -20,6 +20,9 @@ class RowSection(Section):
     model: str = Field(default="", description="entry of models; empty for a mean of rows")
     simulated: bool = Field(default=False, description="trained on simulated scenes alone")
     begin: str = Field(default="", description="row above whose weights of the same seed it takes")
+    shipped: str = Field(
+        default="", pattern=r"^(demo/[a-z0-9_]+)?$", description="weights judged as they are"
+    )
     change: dict[str, Any] = Field(default={}, description="laid over the study's parameters")
     mean: dict[str, float] = Field(default={}, description="weight of other rows' probabilities")
 
@@ -86,6 +89,8 @@ def read_study(path: Path) -> StudySection:
             )
         if row.simulated and study.simulate is None:
             raise InputError(f"{path}: {name}: simulated: expected a section simulate, got none")
+        if sum(map(bool, (row.begin, row.simulated, row.shipped))) > 1:
+            raise InputError(f"{path}: {name}: expected one of begin, simulated and shipped")
         known.add(name)
     return study
 
