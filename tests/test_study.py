@@ -9,7 +9,9 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from tests.conftest import ROOT
 from tests.skeletons import annotation, config
+from vigil.config import load
 from vigil.dataset import write_annotations
 from vigil.errors import InputError
 from vigil.study import conduct, read_study, table
@@ -93,6 +95,37 @@ def test_weights_come_from_a_simulated_row_above(
 ) -> None:
     with pytest.raises(InputError, match=wanted):
         read_study(write_study(tmp_path, {"plain": {"model": "protogcn"}, "row": row}))
+
+
+def test_shipped_weights_are_judged_as_they_are_and_of_the_classes_asked_for(
+    tmp_path: Path,
+) -> None:
+    shipped = load(ROOT / "params.yaml")[0].models["protogcn"].model_dump(mode="json")
+    rows: dict[str, object] = {
+        "network": {"model": "protogcn", "shipped": "demo/protogcn",
+                    "change": {"models": {"protogcn": shipped}}},
+        "statistics": {"model": "kinematics", "shipped": "demo/kinematics"},
+        "both": {"mean": {"network": 1, "statistics": 3}},
+    }  # fmt: skip
+    study = read_study(write_study(tmp_path, rows))
+    write_real(tmp_path / "real.pkl")
+    said: list[str] = []
+    arguments = (tmp_path, tmp_path / "real.pkl", tmp_path / "work", 1, said.append)
+    found = {result.name: result for result in conduct(study, *arguments)}
+    assert said == [], "nothing is trained"
+    assert found["statistics"].metrics["auc"]["value"] > 0.9, "fast arms look like blows"
+    assert found["network"].aucs[0] == found["network"].aucs[1]
+
+
+def test_shipped_weights_of_other_classes_are_refused(tmp_path: Path) -> None:
+    rows: dict[str, object] = {"a": {"model": "kinematics", "shipped": "demo/kinematics"}}
+    path = write_study(tmp_path, rows)
+    values = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    values |= {"classes": ["normal", "theft"], "normal_class": "normal"}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    write_real(tmp_path / "real.pkl")
+    with pytest.raises(InputError, match="expected weights of .'theft'"):
+        conduct(read_study(path), tmp_path, tmp_path / "real.pkl", tmp_path / "w", 1, print)
 
 
 def test_within_scenes_only_pairs_of_one_scene_count() -> None:
