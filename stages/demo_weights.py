@@ -1,7 +1,7 @@
 """Train the demo's four networks from nothing on synthetic scenes; a killed run continues.
 
-Images go to `.vigil/demo_weights`, weights to `vigil/demo/weights`. Hours on a CPU, minutes on a
-GPU; `--minutes` scales the two time-budgeted trainings.
+Images and unfinished work go to `--work`, weights to `--out`. Hours on a CPU, minutes on a GPU: the
+options scale every part of it.
 """
 
 from __future__ import annotations
@@ -17,27 +17,39 @@ from vigil.config import Config
 from vigil.demo.images import make_images
 from vigil.errors import VigilError
 from vigil.paths import Paths
+from vigil.schema import atomic
 
-TRAIN_IMAGES, VAL_IMAGES = 7000, 400
-SHIPPED = Path("vigil") / "demo" / "weights"
+_VALIDATION_SHARE = 17.5  # training images per held-out one
+_SHIPPED = Path("vigil") / "demo" / "weights"
 
 
 def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     """Make the images once, train each network, and put its weights where they ship from."""
-    work = paths.cache.parent / "demo_weights"
-    for split, count in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
+    work = arguments.work or paths.cache.parent / "demo_weights"
+    ship = arguments.out or paths.root / _SHIPPED
+    ship.mkdir(parents=True, exist_ok=True)
+    held_out = max(round(arguments.images / _VALIDATION_SHARE), 1)
+    for split, count in (("train", arguments.images), ("val", held_out)):
         images(work / "images" / split, split, count, config.workers or None)
-    data, minutes = ["--data", str(work / "images")], ["--minutes", str(arguments.minutes)]
-    for name, options in (
-        ("yolo11n", ["vigil.demo.train_yolo", *data]),
-        ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
-        ("rtmo", ["vigil.demo.train_rtmo", *data, *minutes]),
-        ("protogcn", ["vigil.demo.train_protogcn", "--params", arguments.params]),
-    ):
+    for name, options in trainings(work, arguments):
         out = work / name
         train([*options, "--out", str(out)])
-        shutil.copyfile(out / f"{name}.safetensors", paths.root / SHIPPED / f"{name}.safetensors")
-        print(f"demo_weights: {name}: {SHIPPED / name}.safetensors, figures in {out}/metrics.json")
+        weights = ship / f"{name}.safetensors"
+        with atomic(weights) as partial:
+            shutil.copyfile(out / weights.name, partial)
+        print(f"demo_weights: {name}: {weights}, figures in {out}/metrics.json", flush=True)
+
+
+def trainings(work: Path, arguments: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """Return (weights' name, module and options) of every training, in the order they run."""
+    data, minutes = ["--data", str(work / "images")], ["--minutes", str(arguments.minutes)]
+    return [
+        ("yolo11n", ["vigil.demo.train_yolo", *data, "--epochs", str(arguments.epochs)]),
+        ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
+        ("rtmo", ["vigil.demo.train_rtmo", *data, *minutes]),
+        ("protogcn", ["vigil.demo.train_protogcn", "--params", arguments.params,
+                      "--scenes", str(arguments.scenes)]),
+    ]  # fmt: skip
 
 
 def images(folder: Path, split: str, count: int, workers: int | None) -> None:
@@ -68,4 +80,12 @@ if __name__ == "__main__":
         main,
         __doc__,
         ("--minutes", {"type": float, "default": 120.0, "help": "budget of SAM2 and of RTMO each"}),
+        ("--images", {"type": int, "default": 7000, "help": "rendered training images"}),
+        ("--epochs", {"type": int, "default": 10, "help": "passes of YOLO11 over the images"}),
+        ("--scenes", {"type": int, "default": 4000, "help": "simulated scenes for ProtoGCN"}),
+        ("--work", {"type": Path, "help": "folder of images and checkpoints"}),
+        (
+            "--out",
+            {"type": Path, "help": "folder of the weights; those that are shipped if absent"},
+        ),
     )
