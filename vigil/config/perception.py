@@ -97,3 +97,6 @@ class SkeletonsSection(Section):
     nms_threshold: Fraction = Field(description="IoU above which the weaker person goes")
     keypoint_threshold: Fraction = Field(description="a joint scored lower is missing")
     match_iou: Fraction = Field(description="least IoU of a pose's box with a track's box")
+    smooth_s: float = Field(
+        ge=0, le=1, description="deviation in seconds of a joint's average over time; 0 for none"
+    )
