@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vigil.models.protogcn.layers import BatchNorm, Pointwise, mix_channels, motion_graph
+from vigil.models.protogcn.layers import BatchNorm, Pointwise, motion_graph
 
 
 class GraphUnit(nn.Module):

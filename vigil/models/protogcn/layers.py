@@ -31,26 +31,30 @@ class Pointwise(nn.Conv2d):
         """Map (N, C, T, V) to (N, C_out, ceil(T / stride), V)."""
         if not _on_processor(x):
             return super().forward(x)
-        return mix_channels(x[:, :, :: self.stride[0]], self.weight.flatten(1), self.bias)
+        x = x[:, :, :: self.stride[0]]
+        mixed: Tensor = _MixChannels.apply(x.flatten(2), self.weight.flatten(1), self.bias)
+        return mixed.reshape(len(x), self.out_channels, *x.shape[2:])
 
 
-def mix_channels(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Apply one matrix to the channels of every joint and frame.
+class _MixChannels(torch.autograd.Function):
+    """One matrix and bias on the channels of (N, C, L); its gradient is added up clip by clip."""
 
-    Args:
-        x: (N, C, ...) features.
-        weight: (C_out, C).
-        bias: (C_out,).
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return (N, C_out, L)."""
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x)
 
-    Returns:
-        (N, C_out, ...), each clip one product with the matrix.
-    """
-    rows = weight.expand(len(x), -1, -1)
-    if bias is None:
-        mixed = torch.bmm(rows, x.flatten(2))
-    else:
-        mixed = torch.baddbmm(bias[:, None], rows, x.flatten(2))
-    return mixed.reshape(len(x), len(weight), *x.shape[2:])
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Return the gradients of x, weight and bias."""
+        x, weight = ctx.saved_tensors
+        own = None
+        if ctx.needs_input_grad[0]:
+            own = torch.bmm(weight.t().expand(len(x), -1, -1), gradient)
+        matrix = torch.addbmm(torch.zeros_like(weight), gradient, x.transpose(1, 2), beta=0)
+        return own, matrix, gradient.sum(2).sum(0)
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -82,9 +86,9 @@ class _Normalize(torch.autograd.Function):
         x = x.contiguous()
         count = x.numel() // x.shape[1]
         mean = x.flatten(2).sum(2).sum(0) / count
-        centered = (x - mean[:, None, None]).flatten(2)
-        variance = torch.linalg.vector_norm(centered, dim=2).square().sum(0) / count
-        out = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
+        out = x - mean[:, None, None]
+        variance = torch.linalg.vector_norm(out.flatten(2), dim=2).square().sum(0) / count
+        out.mul_((weight * torch.rsqrt(variance + eps))[:, None, None]).add_(bias[:, None, None])
         ctx.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps))
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance)
@@ -121,27 +125,37 @@ def motion_graph(query: Tensor, key: Tensor, base: Tensor, alpha: Tensor) -> Ten
 
 
 class _MotionGraph(torch.autograd.Function):
-    """`motion_graph` that passes over the pairs three times, and five on the way back."""
+    """`motion_graph` in one tensor's memory; tanh(d) is 2 * sigmoid(2 * d) - 1, far quicker here.
+
+    The tensor over all pairs is the largest of the network. It is computed again on the way back,
+    which costs less than keeping it.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, base: Tensor, alpha: Tensor) -> Tensor:
         """See `motion_graph`."""
-        inter = (query.unsqueeze(-1) - key.unsqueeze(-2)).tanh_()
-        ctx.save_for_backward(inter, alpha)
+        ctx.save_for_backward(query, key, alpha)
         ctx.shared = base.shape[0] == 1
-        return torch.add(base, inter, alpha=float(alpha))
+        return _closeness(query, key).mul_(2 * alpha).add_(base - alpha)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the gradients of query, key, base and alpha."""
-        inter, alpha = ctx.saved_tensors
+        query, key, alpha = ctx.saved_tensors
         gradient = gradient.contiguous()
         base = gradient.sum(2, keepdim=True)
+        pairs = _closeness(query, key)
+        own = 2 * torch.dot(gradient.flatten(), pairs.flatten()) - base.sum()
+        torch.ops.aten.sigmoid_backward.grad_input(gradient, pairs, grad_input=pairs)
         base = base.sum(0, keepdim=True) if ctx.shared else base
-        own = torch.dot(gradient.flatten(), inter.flatten())
-        pairs = torch.ops.aten.tanh_backward(gradient, inter)
-        return alpha * pairs.sum(-1), -alpha * pairs.sum(-2), base, own
+        return 4 * alpha * pairs.sum(-1), -4 * alpha * pairs.sum(-2), base, own
+
+
+def _closeness(query: Tensor, key: Tensor) -> Tensor:
+    """Return sigmoid(2 * (q_i - k_j)), (N, K, C', V, V)."""
+    query, key = (2 * query).contiguous(), (2 * key).contiguous()
+    return (query.unsqueeze(-1) - key.unsqueeze(-2)).sigmoid_()
 
 
 class MaxPool(nn.MaxPool2d):

@@ -10,6 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vigil.models.protogcn.layers import BatchNorm, Pointwise
+
 
 class PrototypeReconstruction(nn.Module):
     """Rebuild the motion topology from a small set of learned prototypes (PRN).
@@ -25,7 +27,7 @@ class PrototypeReconstruction(nn.Module):
         self.memory = nn.Linear(prototypes, channels, bias=False)
         self.dropout = nn.Dropout(dropout)
         self.fuse = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+            Pointwise(channels, channels), BatchNorm(channels), nn.ReLU(inplace=True)
         )
 
     def forward(self, topology: Tensor) -> Tensor:
