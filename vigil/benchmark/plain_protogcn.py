@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vigil.models.protogcn.layers import BatchNorm, MaxPool, Pointwise
+from vigil.models.protogcn.layers import BatchNorm, MaxPool
 
 if TYPE_CHECKING:
     from vigil.models.protogcn.gcn import GraphUnit
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _LAYERS: dict[type[nn.Module], type[nn.Module]] = {
-    Pointwise: nn.Conv2d, BatchNorm: nn.BatchNorm2d, MaxPool: nn.MaxPool2d,
+    BatchNorm: nn.BatchNorm2d, MaxPool: nn.MaxPool2d,
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vigil.errors import InputError
 from vigil.models.protogcn.gcn import GraphUnit
-from vigil.models.protogcn.layers import BatchNorm, Pointwise
+from vigil.models.protogcn.layers import BatchNorm
 from vigil.models.protogcn.tcn import TemporalUnit
 
 
@@ -36,7 +36,7 @@ class Block(nn.Module):
         self.residual: nn.Module = nn.Identity()
         if residual and (in_channels != out_channels or stride != 1):
             self.residual = nn.Sequential(
-                Pointwise(in_channels, out_channels, stride), BatchNorm(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), BatchNorm(out_channels)
             )
 
     def forward(self, x: Tensor, with_topology: bool = True) -> tuple[Tensor, Tensor | None]:

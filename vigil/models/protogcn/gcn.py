@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vigil.models.protogcn.layers import BatchNorm, Pointwise, motion_graph
+from vigil.models.protogcn.layers import BatchNorm, motion_graph
 
 
 class GraphUnit(nn.Module):
@@ -49,16 +49,16 @@ class GraphUnit(nn.Module):
         self.alpha = nn.Parameter(torch.full((subsets,), alpha))
         self.beta = nn.Parameter(torch.zeros(subsets))
         self.pre = nn.Sequential(
-            Pointwise(in_channels, width), BatchNorm(width), nn.ReLU(inplace=True)
+            nn.Conv2d(in_channels, width, 1), BatchNorm(width), nn.ReLU(inplace=True)
         )
         self.query = nn.Conv1d(in_channels, width, 1)
         self.key = nn.Conv1d(in_channels, width, 1)
-        self.post = Pointwise(width, out_channels)
+        self.post = nn.Conv2d(width, out_channels, 1)
         self.norm = BatchNorm(out_channels)
         self.residual: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.residual = nn.Sequential(
-                Pointwise(in_channels, out_channels), BatchNorm(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1), BatchNorm(out_channels)
             )
 
     def topology(self, x: Tensor, base: Tensor | None = None) -> Tensor:

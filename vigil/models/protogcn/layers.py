@@ -1,9 +1,9 @@
 """Layers with torch's numbers and weights, written for the memory they move on a processor.
 
-ProtoGCN is pointwise convolutions, normalizations and small products between them. On a processor
-torch turns every convolution's input and output into a blocked layout and back, takes the variance
-of a batch value by value, and passes over the (V, V) topologies a dozen times. Nothing here changes
-what is computed or saved; on other devices and in an exported graph torch's own layers are used.
+Beside its convolutions ProtoGCN mostly moves memory, and on a processor torch takes the variance of
+a batch and the maximum of a window value by value, and passes over the (V, V) topologies a dozen
+times. Nothing here changes what is computed or saved; on other devices and in an exported graph
+torch's own layers are used.
 """
 
 from __future__ import annotations
@@ -18,43 +18,6 @@ from torch.autograd.function import once_differentiable
 def _on_processor(x: Tensor) -> bool:
     """Tell whether `x` is computed on here and now: not on a GPU, and not being exported."""
     return x.device.type == "cpu" and not torch.onnx.is_in_onnx_export()
-
-
-class Pointwise(nn.Conv2d):
-    """1x1 convolution of (N, C, T, V), on a processor as a product of matrices."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
-        """Build it as `nn.Conv2d` would; `stride` is in time."""
-        super().__init__(in_channels, out_channels, 1, (stride, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, T, V) to (N, C_out, ceil(T / stride), V)."""
-        if not _on_processor(x):
-            return super().forward(x)
-        x = x[:, :, :: self.stride[0]]
-        mixed: Tensor = _MixChannels.apply(x.flatten(2), self.weight.flatten(1), self.bias)
-        return mixed.reshape(len(x), self.out_channels, *x.shape[2:])
-
-
-class _MixChannels(torch.autograd.Function):
-    """One matrix and bias on the channels of (N, C, L); its gradient is added up clip by clip."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Return (N, C_out, L)."""
-        ctx.save_for_backward(x, weight)
-        return torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        """Return the gradients of x, weight and bias."""
-        x, weight = ctx.saved_tensors
-        own = None
-        if ctx.needs_input_grad[0]:
-            own = torch.bmm(weight.t().expand(len(x), -1, -1), gradient)
-        matrix = torch.addbmm(torch.zeros_like(weight), gradient, x.transpose(1, 2), beta=0)
-        return own, matrix, gradient.sum(2).sum(0)
 
 
 class BatchNorm(nn.BatchNorm2d):

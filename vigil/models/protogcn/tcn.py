@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vigil.models.protogcn.layers import BatchNorm, MaxPool, Pointwise, hear
+from vigil.models.protogcn.layers import BatchNorm, MaxPool, hear
 
 _DILATIONS = (1, 2, 3, 4)
 _BRANCHES = len(_DILATIONS) + 2
@@ -24,9 +24,9 @@ class TemporalUnit(nn.Module):
 
     The first five branches begin with a 1x1 convolution, normalization and ReLU of their own. All
     three act on channels one by one or read the same input, so one wide `squeeze` does the work of
-    five narrow ones with the same numbers. Appending the mean, and adding its result, are products
-    with small constant matrices over the joints: one pass each instead of three. Weights saved
-    branch by branch are joined when loaded.
+    five narrow ones with the same numbers. A 1x1 convolution of the mean is the mean of the
+    convolution, so the mean joint is appended behind it, where there are fewer channels. Weights
+    saved branch by branch are joined when loaded.
     """
 
     def __init__(self, channels: int, num_joints: int, stride: int = 1) -> None:
@@ -44,7 +44,7 @@ class TemporalUnit(nn.Module):
         self.joints = num_joints
         self.widths = [first, *[width] * len(_DILATIONS)]
         self.squeeze = nn.Sequential(
-            Pointwise(channels, channels - width),
+            nn.Conv2d(channels, channels - width, 1),
             BatchNorm(channels - width),
             nn.ReLU(inplace=True),
         )
@@ -53,10 +53,10 @@ class TemporalUnit(nn.Module):
             for out, dilation in zip(self.widths, _DILATIONS, strict=False)
         )
         self.pool = MaxPool((3, 1), steps, (1, 0))
-        self.plain = Pointwise(channels, width, stride)
+        self.plain = nn.Conv2d(channels, width, 1, steps)
         self.global_weight = nn.Parameter(torch.zeros(max(_PUBLISHED_JOINTS, num_joints)))
         self.fuse = nn.Sequential(
-            BatchNorm(channels), nn.ReLU(inplace=True), Pointwise(channels, channels)
+            BatchNorm(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
         )
         self.norm = BatchNorm(channels)
 
