@@ -25,17 +25,26 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (N, C, T, V) over N, T and V; in training also move the running statistics."""
-        plain = self.momentum is None or not self.track_running_stats or not self.affine
-        if plain or not self.training or not _on_processor(x) or x.dtype != self.weight.dtype:
+        mean, variance, counted = self.running_mean, self.running_var, self.num_batches_tracked
+        count = x.numel() // x.shape[1]
+        if mean is None or variance is None or counted is None or self.momentum is None:
             return super().forward(x)
-        out: Tensor
-        out, mean, variance = _Normalize.apply(x, self.weight, self.bias, self.eps)
-        count = x.numel() / x.shape[1]
+        if not self.training or count < 2 or x.dtype != self.weight.dtype or not _on_processor(x):
+            return super().forward(x)
+        out, own_mean, own_variance = _normalize(x, self.weight, self.bias, self.eps)
         with torch.no_grad():
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
+            counted.add_(1)
+            mean.lerp_(own_mean, self.momentum)
+            variance.lerp_(own_variance * (count / (count - 1)), self.momentum)
         return out
+
+
+def _normalize(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the normalized (N, C, T, V), and mean and biased variance (C,)."""
+    found: tuple[Tensor, Tensor, Tensor] = _Normalize.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+    return found
 
 
 class _Normalize(torch.autograd.Function):
@@ -82,7 +91,7 @@ def motion_graph(query: Tensor, key: Tensor, base: Tensor, alpha: Tensor) -> Ten
         (N, K, C', V, V).
     """
     if torch.is_grad_enabled() and _on_processor(query):
-        found: Tensor = _MotionGraph.apply(query, key, base, alpha)
+        found: Tensor = _MotionGraph.apply(query, key, base, alpha)  # type: ignore[no-untyped-call]
         return found
     return alpha * torch.tanh(query.unsqueeze(-1) - key.unsqueeze(-2)) + base
 
@@ -99,7 +108,8 @@ class _MotionGraph(torch.autograd.Function):
         """See `motion_graph`."""
         ctx.save_for_backward(query, key, alpha)
         ctx.shared = base.shape[0] == 1
-        return _closeness(query, key).mul_(2 * alpha).add_(base - alpha)
+        graph: Tensor = _closeness(query, key).mul_(2 * alpha).add_(base - alpha)
+        return graph
 
     @staticmethod
     @once_differentiable
@@ -118,7 +128,8 @@ class _MotionGraph(torch.autograd.Function):
 def _closeness(query: Tensor, key: Tensor) -> Tensor:
     """Return sigmoid(2 * (q_i - k_j)), (N, K, C', V, V)."""
     query, key = (2 * query).contiguous(), (2 * key).contiguous()
-    return (query.unsqueeze(-1) - key.unsqueeze(-2)).sigmoid_()
+    close: Tensor = (query.unsqueeze(-1) - key.unsqueeze(-2)).sigmoid_()
+    return close
 
 
 class MaxPool(nn.MaxPool2d):
