@@ -78,8 +78,7 @@ class TemporalUnit(nn.Module):
         *parts, pooled = activate(squeezed).split(self.widths, dim=1)
         mixed = [conv(part) for conv, part in zip(self.dilated, parts, strict=True)]
         x = torch.cat([*mixed, self.pool(pooled), _append_mean(self.plain(x))], dim=1)
-        local, whole = torch.split(x, [self.joints, 1], dim=3)
-        heard = hear(local, whole, self.global_weight[: self.joints])
+        heard = hear(x, self.global_weight, self.joints)
         out: Tensor = self.norm(self.fuse(heard))
         return out
 
