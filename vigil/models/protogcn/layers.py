@@ -137,10 +137,10 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool (N, C, T, V)."""
-        if not _on_processor(x):
-            return super().forward(x)
-        pooled: Tensor = super().forward(x.contiguous(memory_format=torch.channels_last))
-        return pooled.contiguous()
+        fast = _on_processor(x)
+        x = x.contiguous(memory_format=torch.channels_last) if fast else x
+        pooled: Tensor = super().forward(x)
+        return pooled.contiguous() if fast else pooled
 
 
 def hear(x: Tensor, weight: Tensor, joints: int) -> Tensor:
