@@ -31,10 +31,12 @@ from vigil.config.learning import (
 )
 from vigil.config.perception import (
     ClipsSection,
+    ClipsStageSection,
     DetectorSection,
     FootageSection,
     MaskSection,
     PathsSection,
+    ProxySection,
     SegmenterSection,
     SkeletonsSection,
     TrackerSection,
@@ -68,6 +70,7 @@ __all__ = [
     "BenchmarkSection",
     "CTRGCNSection",
     "ClipsSection",
+    "ClipsStageSection",
     "Config",
     "DatasetSection",
     "DetectorSection",
@@ -85,6 +88,7 @@ __all__ = [
     "PathsSection",
     "PoseC3DSection",
     "ProtoGCNSection",
+    "ProxySection",
     "RecognizerSection",
     "STGCNPPSection",
     "STGCNSection",
@@ -116,7 +120,7 @@ class Config(Section):
     footage: FootageSection
     weights: WeightsSection
     mask: MaskSection
-    clips: ClipsSection
+    clips: ClipsStageSection
     skeletons: SkeletonsSection
     dataset: DatasetSection
     train: dict[Name, dict[str, Any]] = Field(
