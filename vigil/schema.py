@@ -9,149 +9,48 @@ metadata. Writers write to a temporary name and rename.
 from __future__ import annotations
 
 import csv
-import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vigil.errors import InputError
+from vigil.files import atomic, read_csv, write_json, write_text
+from vigil.tables import UNITS, VERSION, Table, column, read_parquet, vector
 
-VERSION = "1"
-_UNITS = "pixels of the original frame, xyxy; frames 0-based; seconds from the first frame"
+__all__ = [
+    "JOINTS",
+    "VERSION",
+    "Clip",
+    "Label",
+    "Masks",
+    "Skeletons",
+    "Table",
+    "Timeline",
+    "Tracks",
+    "atomic",
+    "clip_id",
+    "read_clips",
+    "read_csv",
+    "read_groups",
+    "read_labels",
+    "write_clips",
+    "write_groups",
+    "write_json",
+    "write_labels",
+    "write_text",
+]
+
 JOINTS = 17
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that replaces it when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path` atomically."""
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON to `path` atomically; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def clip_id(video_id: str, start_s: float, end_s: float) -> str:
     """Return the stable id of a window: `<video_id>@<start_ms>-<end_ms>`."""
     return f"{video_id}@{round(start_s * 1000)}-{round(end_s * 1000)}"
-
-
-def _column(kind: pa.DataType) -> Any:
-    return field(metadata={"arrow": kind})
-
-
-def _vector(length: int) -> pa.DataType:
-    return pa.list_(pa.float32(), length)
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Base of the per-video formats: parallel columns, validated when made.
-
-    Attributes:
-        video_id: the video that the rows belong to.
-        width: frame width in pixels, as shown (rotation applied).
-        height: frame height in pixels.
-    """
-
-    kind: ClassVar[str]
-    video_id: str
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        lengths = {f.name: len(getattr(self, f.name)) for f in self._columns()}
-        if len(set(lengths.values())) > 1:
-            raise InputError(f"{self.kind}: {self.video_id}: expected equal columns, got {lengths}")
-
-    def __len__(self) -> int:
-        return len(getattr(self, self._columns()[0].name))
-
-    @classmethod
-    def _columns(cls) -> list[Any]:
-        return [f for f in fields(cls) if "arrow" in f.metadata]
-
-    def write(self, path: Path) -> None:
-        """Write the table as Parquet (zstd) to `path`, atomically."""
-        arrays = {f.name: _to_arrow(getattr(self, f.name), f.metadata["arrow"])
-                  for f in self._columns()}  # fmt: skip
-        info = {"kind": self.kind, "version": VERSION, "units": _UNITS, "video_id": self.video_id,
-                "width": str(self.width), "height": str(self.height)}  # fmt: skip
-        table = pa.table(arrays).replace_schema_metadata(info)
-        with atomic(path) as partial:
-            pq.write_table(table, partial, compression="zstd")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a table that `write` wrote.
-
-        Raises:
-            InputError: not such a file, or of another kind or version.
-        """
-        table, info = _read_parquet(path, cls.kind)
-        columns = {f.name: _from_arrow(_get(table, f.name, path), f.metadata["arrow"])
-                   for f in cls._columns()}  # fmt: skip
-        return cls(info["video_id"], int(info["width"]), int(info["height"]), **columns)
-
-
-def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
-    if not pa.types.is_fixed_size_list(kind):
-        return pa.array(values, type=kind)
-    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), kind.list_size)
-
-
-def _from_arrow(column: pa.ChunkedArray, kind: pa.DataType) -> Any:
-    if pa.types.is_fixed_size_list(kind):
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return np.array(flat, dtype=np.float32).reshape(len(column), kind.list_size)
-    if pa.types.is_primitive(kind):
-        return np.array(column.to_numpy())
-    return column.to_pylist()
-
-
-def _get(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
-    if name not in table.column_names:
-        raise InputError(f"{path.name}: expected a column {name!r}, got {table.column_names}")
-    return table[name]
-
-
-def _read_parquet(path: Path, kind: str) -> tuple[pa.Table, dict[str, str]]:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: expected a {kind} Parquet file, got {error}") from error
-    raw = table.schema.metadata or {}
-    info = {key.decode(): value.decode() for key, value in raw.items() if not key.startswith(b"A")}
-    found = (info.get("kind"), info.get("version"))
-    if found != (kind, VERSION):
-        raise InputError(f"{path}: expected {kind} version {VERSION}, got {found[0]} {found[1]}")
-    return table, info
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +62,7 @@ class Timeline(Table):
     """
 
     kind: ClassVar[str] = "timeline"
-    time_s: NDArray[np.float64] = _column(pa.float64())
+    time_s: NDArray[np.float64] = column(pa.float64())
 
     @property
     def frame_interval_s(self) -> float:
@@ -189,11 +88,11 @@ class Tracks(Table):
     """
 
     kind: ClassVar[str] = "tracks"
-    frame: NDArray[np.int32] = _column(pa.int32())
-    time_s: NDArray[np.float64] = _column(pa.float64())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    xyxy: NDArray[np.float32] = _column(_vector(4))
-    score: NDArray[np.float32] = _column(pa.float32())
+    frame: NDArray[np.int32] = column(pa.int32())
+    time_s: NDArray[np.float64] = column(pa.float64())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    xyxy: NDArray[np.float32] = column(vector(4))
+    score: NDArray[np.float32] = column(pa.float32())
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,10 +108,10 @@ class Masks(Table):
     """
 
     kind: ClassVar[str] = "masks"
-    frame: NDArray[np.int32] = _column(pa.int32())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    rle: list[bytes] = _column(pa.binary())
-    source: list[str] = _column(pa.string())
+    frame: NDArray[np.int32] = column(pa.int32())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    rle: list[bytes] = column(pa.binary())
+    source: list[str] = column(pa.string())
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,11 +127,11 @@ class Skeletons(Table):
     """
 
     kind: ClassVar[str] = "skeletons"
-    frame: NDArray[np.int32] = _column(pa.int32())
-    time_s: NDArray[np.float64] = _column(pa.float64())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    keypoints: NDArray[np.float32] = _column(_vector(2 * JOINTS))
-    scores: NDArray[np.float32] = _column(_vector(JOINTS))
+    frame: NDArray[np.int32] = column(pa.int32())
+    time_s: NDArray[np.float64] = column(pa.float64())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    keypoints: NDArray[np.float32] = column(vector(2 * JOINTS))
+    scores: NDArray[np.float32] = column(vector(JOINTS))
 
     @property
     def xy(self) -> NDArray[np.float32]:
@@ -273,7 +172,7 @@ _CLIP_COLUMNS = pa.schema(
 def write_clips(path: Path, clips: Sequence[Clip]) -> None:
     """Write the clips of all videos as Parquet to `path`, atomically."""
     rows = [vars(clip) for clip in clips]
-    info = {"kind": "clips", "version": VERSION, "units": _UNITS}
+    info = {"kind": "clips", "version": VERSION, "units": UNITS}
     table = pa.Table.from_pylist(rows, schema=_CLIP_COLUMNS).replace_schema_metadata(info)
     with atomic(path) as partial:
         pq.write_table(table, partial, compression="zstd")
@@ -285,7 +184,7 @@ def read_clips(path: Path) -> list[Clip]:
     Raises:
         InputError: not such a file.
     """
-    table, _ = _read_parquet(path, "clips")
+    table, _ = read_parquet(path, "clips")
     return [Clip(**row) for row in table.to_pylist()]
 
 
@@ -345,26 +244,3 @@ def write_groups(path: Path, groups: Mapping[str, str]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["video_id", "group"])
         writer.writerows(sorted(groups.items()))
-
-
-def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
-    """Read a UTF-8 CSV with a header into one mapping per row.
-
-    Raises:
-        InputError: unreadable, without rows, or without a required column or value.
-    """
-    rows = _guard(path, lambda: list(csv.DictReader(path.read_text("utf-8-sig").splitlines())))
-    if not rows:
-        raise InputError(f"{path}: expected a header and at least one row, got none")
-    for number, row in enumerate(rows, start=2):
-        for name in required:
-            if not row.get(name):
-                raise InputError(f"{path}: line {number}: expected a value for {name!r}, got none")
-    return rows
-
-
-def _guard(path: Path, read: Callable[[], list[dict[str, str]]]) -> list[dict[str, str]]:
-    try:
-        return read()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: expected a readable UTF-8 CSV, got {error}") from error

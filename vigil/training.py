@@ -10,25 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vigil import compat, models
 from vigil.config import Config, TrainSection
-from vigil.dataset import read_annotations, select, tensors
+from vigil.dataset import read_annotations, select
 from vigil.errors import InputError, ModelError
 from vigil.items import file_hash
 from vigil.models import processes
 from vigil.models.runner import Job, runner_config
-from vigil.models.store import ModelSpec, build, save, served
+from vigil.models.store import ModelSpec, save
 from vigil.splits import split_name
 from vigil.weights import entry, fetch
 
 _LOG = logging.getLogger("vigil.training")
-_CODE = "3"  # raise when a change of the code changes what a training gives
+_CODE = "4"  # raise when a change of the code changes what a training gives
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
@@ -72,17 +69,22 @@ def train(
     from mmengine.runner import Runner
 
     from vigil.models import loop_hooks, training_hooks  # noqa: F401  their classes are registered
+    from vigil.models.settling import SettledValidation, Settler
 
     torch.set_num_threads(job.params.threads)
+    spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
+    settle = Settler(spec, training, config.dataset, job.params)
     try:
-        Runner.from_cfg(RunnerConfig(runner_config(job))).train()
+        # Formatting the config as code, seven times, takes longer than a short training.
+        runner = Runner.from_cfg(RunnerConfig(runner_config(job), format_python_code=False))
+        runner.register_hook(SettledValidation(settle))
+        runner.train()
     finally:
         _close_logs()
     if job.rank == 0:
         chosen = _chosen(job.run, job.params)
         state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-        spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
-        save(out, settle(state, spec, training, config), spec)
+        save(out, settle(state), spec)
     processes.wait()
     return job.run
 
@@ -125,43 +127,6 @@ def initial(source: str, work: Path) -> Path:
         return fetch(entry("demo", source.removeprefix("demo/")), work)
     folder = Path(source)
     return folder / "model.safetensors" if folder.is_dir() else folder
-
-
-def settle(
-    state: dict[str, Any], spec: ModelSpec, rows: Sequence[dict[str, Any]], config: Config
-) -> dict[str, Any]:
-    """Measure the normalization layers' statistics anew, over unchanged training clips.
-
-    The running ones lag behind in a short training, belong to other weights than the averaged
-    ones, and have seen augmented clips only.
-
-    Args:
-        state: trained weights, with or without the training-only branch.
-        spec: what they belong to.
-        rows: training annotations.
-        config: batch size and sampling.
-
-    Returns:
-        The state dict of the served network with fresh statistics.
-    """
-    import torch
-
-    recognizer = build(spec)
-    recognizer.load_state_dict(served(state))
-    graph = recognizer.inference_graph()
-    norms = [m for m in graph.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-        norm.train()
-    keypoints, sizes, _ = tensors(rows, config.dataset)
-    order = np.random.default_rng(config.training(spec.name).seed).permutation(len(rows))
-    count = max(1, len(rows) // (2 * config.training(spec.name).batch_size))
-    with torch.no_grad():
-        for part in np.array_split(order, count):
-            graph(torch.from_numpy(keypoints[part]), torch.from_numpy(sizes[part]))
-    settled: dict[str, Any] = recognizer.state_dict()
-    return settled
 
 
 def _chosen(run: Path, params: TrainSection) -> Path:

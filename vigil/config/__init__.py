@@ -31,10 +31,12 @@ from vigil.config.learning import (
 )
 from vigil.config.perception import (
     ClipsSection,
+    ClipsStageSection,
     DetectorSection,
     FootageSection,
     MaskSection,
     PathsSection,
+    ProxySection,
     SegmenterSection,
     SkeletonsSection,
     TrackerSection,
@@ -69,6 +71,7 @@ __all__ = [
     "BenchmarkSection",
     "CTRGCNSection",
     "ClipsSection",
+    "ClipsStageSection",
     "Config",
     "DatasetSection",
     "DetectorSection",
@@ -87,6 +90,7 @@ __all__ = [
     "PathsSection",
     "PoseC3DSection",
     "ProtoGCNSection",
+    "ProxySection",
     "RecognizerSection",
     "STGCNPPSection",
     "STGCNSection",
@@ -118,7 +122,7 @@ class Config(Section):
     footage: FootageSection
     weights: WeightsSection
     mask: MaskSection
-    clips: ClipsSection
+    clips: ClipsStageSection
     skeletons: SkeletonsSection
     dataset: DatasetSection
     train: dict[Name, dict[str, Any]] = Field(

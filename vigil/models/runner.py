@@ -130,6 +130,7 @@ def _loader(job: Job, part: str) -> dict[str, Any]:
             "split": split_name(part, job.fold),
             "pipeline": pipeline(job.config.dataset, job.params.augment if training else None),
             "test_mode": not training,
+            "serialize_data": False,  # only worker processes gain by it
         },
     }
 
