@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 from tests.conftest import ROOT
 from tests.skeletons import annotation, config
 from vigil.config import load
-from vigil.dataset import write_annotations
+from vigil.dataset import read_annotations, write_annotations
 from vigil.errors import InputError
-from vigil.study import conduct, read_study, table
+from vigil.study import conduct, prepare, read_study, table
 from vigil.study.results import within_groups
 
 ROWS = {
@@ -148,6 +148,19 @@ def test_folds_never_divide_a_scene(tmp_path: Path) -> None:
     assert all(len(part) % 3 == 0 for part in parts)
 
 
+def test_annotations_of_the_dataset_stage_keep_their_groups_and_seconds(tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path, {"plain": {"model": "protogcn"}}))
+    rows = [annotation(i, i % 2) | {"duration_s": 3.0} for i in range(24)]
+    write_annotations(tmp_path / "own.pkl", {}, rows)
+    splits, kept = read_annotations(prepare(study, tmp_path / "own.pkl", tmp_path / "work"))
+    assert {row["duration_s"] for row in kept} == {3.0}
+    group = {row["frame_dir"]: row["group"] for row in kept}
+    assert set(group.values()) == {row["group"] for row in rows}
+    for fold in range(2):
+        train, test = ({group[c] for c in splits[f"{p}_{fold}"]} for p in ("train", "test"))
+        assert not train & test
+
+
 @pytest.mark.parametrize(
     "row", [{"mean": {"later": 1}}, {}, {"model": "protogcn", "mean": {"motion": 1}}]
 )
@@ -160,6 +173,9 @@ def test_a_row_is_a_model_or_a_mean_of_rows_above_it(
 
 def test_annotations_without_scenes_are_refused(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, ROWS))
-    write_annotations(tmp_path / "real.pkl", {}, [annotation(i, i % 2) for i in range(4)])
+    rows = [annotation(i, i % 2) for i in range(4)]
+    for row in rows:
+        del row["group"]
+    write_annotations(tmp_path / "real.pkl", {}, rows)
     with pytest.raises(InputError, match="expected a scene in every annotation"):
         conduct(study, tmp_path, tmp_path / "real.pkl", tmp_path / "work", 1, lambda _: None)

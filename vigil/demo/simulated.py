@@ -143,7 +143,7 @@ def _disturb(
             moved[part] = moved[part][:, _MIRROR]
     score = np.clip(rng.normal(0.75, 0.15, (frames, JOINTS)), 0.15, 1.0) * seen
     score *= rng.random(score.shape) >= rng.uniform(0, disturb.lost_joint)
-    score /= 1.0 + disturb.fade * (worse - 1.0)
+    score = score / (1.0 + disturb.fade * (worse - 1.0))
     lost = rng.uniform(0, disturb.lost_frame) * worse.mean(1)
     found = rng.random(frames) >= np.minimum(lost, _MOST_LOST)
     if rng.random() < disturb.gap:

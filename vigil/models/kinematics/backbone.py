@@ -29,12 +29,29 @@ class KinematicsBackbone(BaseModule):  # type: ignore[misc]
             (B, F) float32: each of `PERSON` for the two who show most of it (0 where there is no
             second), then each of `PAIR` for the pair that shows most of it.
         """
+        if len(x.unbind(1)) < 2:
+            x = torch.cat([x, torch.zeros_like(x)], dim=1)
         single = person_statistics(x, self.step)
         ranked = torch.sort(single.values, dim=1, descending=True)[0]
-        if ranked.shape[1] < 2:
-            ranked = torch.cat([ranked, torch.zeros_like(ranked)], dim=1)
         pairs = pair_statistics(x, single, self.step)
         return torch.cat([ranked[:, 0], ranked[:, 1], pairs], dim=1)
+
+
+class Standardize(nn.BatchNorm1d):
+    """Batch normalization without gain and shift, in plain arithmetic where it is served.
+
+    PyTorch's exporter knows no batch normalization without weights.
+    """
+
+    def __init__(self, features: int) -> None:
+        """Standardize (B, features)."""
+        super().__init__(features, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return values of mean 0 and deviation 1, over the batch or as measured in training."""
+        if self.training or self.running_mean is None or self.running_var is None:
+            return super().forward(x)
+        return (x - self.running_mean) * torch.rsqrt(self.running_var + self.eps)
 
 
 @MODELS.register_module()
@@ -44,7 +61,7 @@ class StatisticsHead(GCNHead):  # type: ignore[misc]
     def __init__(self, num_classes: int, in_channels: int, **options: Any) -> None:
         """Build the head; `options` are those of mmaction2's `GCNHead`."""
         super().__init__(num_classes, in_channels, **options)
-        self.standardize = nn.BatchNorm1d(in_channels, affine=False)
+        self.standardize = Standardize(in_channels)
 
     def forward(self, x: Tensor, **_: Any) -> Tensor:
         """Map statistics (B, F) to logits (B, classes)."""

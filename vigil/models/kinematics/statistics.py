@@ -111,13 +111,15 @@ def person_statistics(x: Tensor, step: int) -> Persons:
 
 
 def pair_statistics(x: Tensor, persons: Persons, step: int) -> Tensor:
-    """Measure every pair; return (B, len(PAIR)), each value of the pair that shows most of it."""
-    count = x.shape[1]
+    """Measure every pair of two or more persons (B, M, T, 17, 3).
+
+    Returns:
+        (B, len(PAIR)), each value of the pair that shows most of it.
+    """
+    count = len(x.unbind(1))  # a number also where the graph is traced
     found = [
         _pair(x, persons, step, one, two) for one in range(count) for two in range(one + 1, count)
     ]
-    if not found:
-        return x.new_zeros(x.shape[0], len(PAIR))
     return torch.stack(found, dim=1).amax(dim=1)
 
 
@@ -150,7 +152,7 @@ def _pair(x: Tensor, persons: Persons, step: int, one: int, two: int) -> Tensor:
         torch.log1p(blows.amax(dim=0)),
         torch.log1p(blows.amin(dim=0)),
         reach.amax(dim=2).amax(dim=0),
-        torch.stack([_mean(each, together, (1,)) for each in reach]).amax(dim=0),
+        _mean(reach, together[None], (2,)).amax(dim=0),
         torch.minimum(body[:, one], body[:, two])
         / torch.maximum(body[:, one], body[:, two])
         * ever,
@@ -165,8 +167,8 @@ def _strike(x: Tensor, persons: Persons, step: int, one: int, two: int, close: T
     way = way / way.norm(dim=-1, keepdim=True).clamp(min=_TINY)
     limbs = persons.velocity[:, one][:, :, _LIMBS] - persons.center_velocity[:, two, :, None]
     speed = (limbs * way).sum(dim=-1).clamp(min=0) * close[..., None]
-    counted = _both(persons.seen[:, one], step, 1)[..., _LIMBS]
-    counted = counted * _both(persons.there[:, two], step, 1)[..., None]
+    counted = _both(persons.seen, step)[:, one][..., _LIMBS]
+    counted = counted * _both(persons.there, step)[:, two][..., None]
     return _power_mean(speed, counted, (1, 2), 4)
 
 
@@ -207,16 +209,14 @@ def _center(xy: Tensor, seen: Tensor) -> Tensor:
     return torch.where(torso.amax(dim=-1)[..., None] > 0, middle, every)
 
 
-def _over(values: Tensor, step: int, dim: int = 2) -> Tensor:
-    """Return the differences over `step` frames along the time axis."""
-    frames = values.shape[dim]
-    return values.narrow(dim, step, frames - step) - values.narrow(dim, 0, frames - step)
+def _over(values: Tensor, step: int) -> Tensor:
+    """Return the differences over `step` frames; time is dim 2."""
+    return values[:, :, step:] - values[:, :, :-step]
 
 
-def _both(mask: Tensor, step: int, dim: int = 2) -> Tensor:
+def _both(mask: Tensor, step: int) -> Tensor:
     """Return 1 where a mask holds at both ends of a difference over `step` frames."""
-    frames = mask.shape[dim]
-    return mask.narrow(dim, step, frames - step) * mask.narrow(dim, 0, frames - step)
+    return mask[:, :, step:] * mask[:, :, :-step]
 
 
 def _mean(values: Tensor, mask: Tensor, dims: tuple[int, ...]) -> Tensor:
