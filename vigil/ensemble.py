@@ -1,6 +1,6 @@
 """Several recognizers as one: the weighted mean of their probabilities, as one torch module.
 
-The members read the same keypoints, so an ensemble has a recognizer's inputs and outputs, and is
+The members read the same, so an ensemble has a recognizer's inputs and outputs, and is
 evaluated, exported and served by the same code. ProtoGCN's streams are joined this way: joints and
 bones 1:1; with their motions 2:2:1:1; with 2-hop bones j, b, k, jm, bm, km 2:2:2:1:1:1.
 """
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vigil import models
 from vigil.config import Config
 from vigil.errors import ModelError
 from vigil.models import store
+from vigil.models.reading import Reading, reading
 from vigil.models.store import ModelSpec
 from vigil.paths import Paths
 
@@ -32,6 +35,13 @@ def named(name: str, config: Config, paths: Paths) -> Trained:
     return {paths.model(member): weight for member, weight in members.items()}
 
 
+def reads_of(name: str, config: Config) -> Reading:
+    """Return what the ensemble or the recognizer `name` of the parameters reads."""
+    if name in config.ensembles:
+        name = next(iter(config.ensembles[name].members))
+    return reading(models.section(config.models, name), config.dataset)
+
+
 def load(trained: Trained, name: str = "ensemble") -> tuple[torch.nn.Module, ModelSpec]:
     """Build what is evaluated and exported of one recognizer or of an ensemble.
 
@@ -41,8 +51,8 @@ def load(trained: Trained, name: str = "ensemble") -> tuple[torch.nn.Module, Mod
         name: what an ensemble is called.
 
     Returns:
-        A module from (B, M, T, 17, 3) keypoints and (B, 2) image sizes to (B, classes)
-        probabilities and logits, in evaluation mode on the CPU, and its spec.
+        A module from what `spec.reads` names to (B, classes) probabilities and logits, in
+        evaluation mode on the CPU, and the spec.
 
     Raises:
         ModelError: a folder holds no trained recognizer, or the members' classes or inputs differ.
@@ -66,21 +76,22 @@ def join(name: str, members: list[tuple[ModelSpec, float]]) -> ModelSpec:
         members: every member's spec and its weight, the weights summing to 1.
 
     Raises:
-        ModelError: members that differ in classes, frames, persons or sampling.
+        ModelError: members that differ in classes or in what they read.
     """
     first = members[0][0]
     for spec, _ in members[1:]:
-        for part in ("classes", "clip_len", "max_persons", "sampling"):
-            wanted, given = getattr(first, part), getattr(spec, part)
-            if wanted != given:
+        ours, theirs = ({"classes": one.classes, **asdict(one.reads)} for one in (first, spec))
+        for part in ours | theirs:
+            if ours.get(part) != theirs.get(part):
                 raise ModelError(
-                    f"{name}: {spec.name}: expected {part} of {first.name}, {wanted}, got {given}"
+                    f"{name}: {spec.name}: expected {part} of {first.name}, {ours.get(part)}, "
+                    f"got {theirs.get(part)}"
                 )
     parts: dict[str, Any] = {
         spec.name: {"weight": weight, **spec.params} for spec, weight in members
     }
     params = {"type": "ensemble", "members": json.dumps(parts)}
-    return ModelSpec(name, first.classes, params, first.clip_len, first.max_persons, first.sampling)
+    return ModelSpec(name, first.classes, params, first.reads)
 
 
 def at_fold(trained: Trained, fold: int) -> Trained:

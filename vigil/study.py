@@ -195,7 +195,7 @@ def _finish(task: tuple[str, Config, Path, Path, int]) -> str:
         splits, rows = read_annotations(annotations)
         test = select(splits, rows, f"test_{fold}")
         with atomic(kept) as partial, partial.open("wb") as file:
-            np.save(file, predict(folder, test, config.dataset).astype(np.float64))
+            np.save(file, predict(folder, test).astype(np.float64))
     return kept.stem
 
 

@@ -11,17 +11,19 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vigil import compat, models
-from vigil.config import Config, TrainSection
-from vigil.dataset import read_annotations, select, tensors
+from vigil.config import Config, SequenceSection, TrainSection
+from vigil.dataset import EMBEDDINGS, read_annotations, select
 from vigil.errors import InputError, ModelError
 from vigil.items import file_hash
 from vigil.models import processes
+from vigil.models.reading import SequenceReading
 from vigil.models.runner import Job, runner_config
 from vigil.models.store import ModelSpec, build, save, served
 from vigil.splits import split_name
@@ -43,6 +45,9 @@ def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
         params.model_dump(mode="json"),
         hashlib.sha256(annotations.read_bytes()).hexdigest(),
     ]  # fmt: skip
+    beside = annotations.with_name(EMBEDDINGS)
+    if isinstance(models.section(config.models, name), SequenceSection) and beside.is_file():
+        parts.append(file_hash(beside))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -81,7 +86,7 @@ def train(
     if job.rank == 0:
         chosen = _chosen(job.run, job.params)
         state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-        spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
+        spec = _taught(name, config, training)
         save(out, settle(state, spec, training, config), spec)
     processes.wait()
     return job.run
@@ -99,6 +104,7 @@ def _job(
     params, together = config.training(name), processes.count()
     if len(training) < 2:
         raise InputError(f"train: expected at least 2 training clips, got {len(training)}")
+    _taught(name, config, [*training, *validation])
     if not validation and (params.select == "best" or params.patience_epochs):
         raise InputError("train: select: best and patience_epochs expect validation clips, got 0")
     if params.batch_size % together:
@@ -117,6 +123,21 @@ def _job(
         cuda=cuda, processes=together, rank=processes.rank(),
     )  # fmt: skip
     return job, training
+
+
+def _taught(name: str, config: Config, rows: Sequence[dict[str, Any]]) -> ModelSpec:
+    """Return the recognizer's spec, its embeddings those of `rows`.
+
+    Raises:
+        InputError: it reads embeddings and a row has none, or of another width or CLIP.
+    """
+    spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
+    if not isinstance(spec.reads, SequenceReading):
+        return spec
+    reads = replace(spec.reads, clip=str(rows[0].get("clip", "")))
+    for row in rows:
+        reads.check(row)
+    return replace(spec, reads=reads)
 
 
 def _initial(source: str, work: Path) -> Path:
@@ -154,12 +175,12 @@ def settle(
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over all batches
         norm.train()
-    keypoints, sizes, _ = tensors(rows, config.dataset)
+    feeds = list(spec.reads.batch(rows).feeds.values()) if norms else []
     order = np.random.default_rng(config.training(spec.name).seed).permutation(len(rows))
     count = max(1, len(rows) // (2 * config.training(spec.name).batch_size))
     with torch.no_grad():
-        for part in np.array_split(order, count):
-            graph(torch.from_numpy(keypoints[part]), torch.from_numpy(sizes[part]))
+        for part in np.array_split(order, count) if norms else []:
+            graph(*(torch.from_numpy(array[part]) for array in feeds))
     settled: dict[str, Any] = recognizer.state_dict()
     return settled
 

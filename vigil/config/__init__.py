@@ -42,13 +42,16 @@ from vigil.config.perception import (
 )
 from vigil.config.recognizers import (
     AAGCNSection,
+    ClipGRUSection,
     CTRGCNSection,
     GraphSection,
     LayoutSection,
     ModelSection,
+    NetworkSection,
     PoseC3DSection,
     ProtoGCNSection,
     RecognizerSection,
+    SequenceSection,
     STGCNPPSection,
     STGCNSection,
 )
@@ -67,6 +70,7 @@ __all__ = [
     "AugmentSection",
     "BenchmarkSection",
     "CTRGCNSection",
+    "ClipGRUSection",
     "ClipsSection",
     "Config",
     "DatasetSection",
@@ -82,6 +86,7 @@ __all__ = [
     "MaskSection",
     "ModelSection",
     "Name",
+    "NetworkSection",
     "PathsSection",
     "PoseC3DSection",
     "ProtoGCNSection",
@@ -90,6 +95,7 @@ __all__ = [
     "STGCNSection",
     "Section",
     "SegmenterSection",
+    "SequenceSection",
     "ServeSection",
     "Side",
     "Size",
@@ -104,6 +110,9 @@ __all__ = [
     "merge",
     "one_line",
 ]
+
+
+_POOLING = ("clip_gru",)  # types whose section has `normal`
 
 
 class Config(Section):
@@ -145,8 +154,8 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _types_default_to_names(cls, raw: Any) -> Any:
-        """Let `models.protogcn` without a `type` be of type `protogcn`."""
+    def _models_are_complete(cls, raw: Any) -> Any:
+        """Let `models.protogcn` without a `type` be of that type; say which class is normal."""
         entries = raw.get("models") if isinstance(raw, dict) else None
         if not isinstance(entries, dict):
             return raw
@@ -154,6 +163,15 @@ class Config(Section):
             name: {"type": name, **entry} if isinstance(entry, dict) else entry
             for name, entry in entries.items()
         }
+        classes = list(raw.get("classes") or ())
+        if raw.get("normal_class") in classes:
+            place = {"normal": classes.index(raw["normal_class"])}
+            typed = {
+                name: entry | place
+                if isinstance(entry, dict) and entry["type"] in _POOLING
+                else entry
+                for name, entry in typed.items()
+            }
         return raw | {"models": typed}
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ def pretrain(
     shutil.copyfile(out / "model" / "model.safetensors", out / f"{_NAME}.safetensors")
     splits, rows = read_annotations(annotations)
     held_out = select(splits, rows, "val")
-    scores = scores_of(held_out, predict(out / "model", held_out, config.dataset))
+    scores = scores_of(held_out, predict(out / "model", held_out))
     metrics = measure(scores, config.classes, config.normal_class, config.evaluate)
     return {"n": len(held_out), "scenes": len(set(scores.videos)), "metrics": metrics}
 

@@ -14,10 +14,10 @@ from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS, TRANSFORMS
 from numpy.typing import NDArray
 
-from vigil.config import AugmentSection, DatasetSection
+from vigil.config import AugmentSection
 from vigil.dataset import read_annotations, select
 from vigil.models.layouts import layout
-from vigil.sampling import Sampling, body_extent, sample_indices
+from vigil.sampling import ClipShape, Sampling, body_extent, sample_indices
 
 _LIMBS = ((5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16), (0, 1, 2, 3, 4))
 _MIRROR = list(layout("coco").mirror)
@@ -28,13 +28,18 @@ _SHORTEST_CROP = 8  # frames
 class AnnotationDataset(PoseDataset):  # type: ignore[misc]
     """mmaction2's PoseDataset over `vigil.dataset`'s restricted reader."""
 
+    def __init__(self, *args: Any, embeddings: bool = False, **options: Any) -> None:
+        """Build it; with `embeddings` the clips have those of their tracks beside the skeletons."""
+        self.embeddings = embeddings
+        super().__init__(*args, **options)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the annotations of the split.
 
         Raises:
             InputError: a bad file or an unknown split.
         """
-        splits, rows = read_annotations(Path(self.ann_file))
+        splits, rows = read_annotations(Path(self.ann_file), embeddings=self.embeddings)
         return select(splits, rows, self.split)
 
 
@@ -136,7 +141,7 @@ def _rng() -> np.random.Generator:
     return np.random.default_rng(np.random.randint(0, 2**31 - 1))
 
 
-def pipeline(dataset: DatasetSection, augment: AugmentSection | None) -> list[dict[str, Any]]:
+def pipeline(dataset: ClipShape, augment: AugmentSection | None) -> list[dict[str, Any]]:
     """Return mmaction2's pipeline config, with augmentation for training and without for tests."""
     changes = (
         [] if augment is None else [{"type": "mmaction.AugmentSkeleton", **augment.model_dump()}]
