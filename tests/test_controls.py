@@ -56,7 +56,7 @@ def test_one_who_looks_at_the_first_half_only_is_found_out(
         row["keypoint"][:, 12:] = row["keypoint"][:, 11:12]
         rows.append(row)
 
-    def first_half(_: Path, clips: list[dict[str, Any]], __: Any) -> np.ndarray:
+    def first_half(_: Path, clips: list[dict[str, Any]]) -> np.ndarray:
         motion = [np.abs(np.diff(c["keypoint"][:, :12], axis=1)).mean() for c in clips]
         event = np.array(motion) / 100
         return np.stack([1 - event, event], 1)

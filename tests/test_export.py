@@ -36,11 +36,12 @@ def save_model(folder: Path, **params: Any) -> store.ModelSpec:
     return spec
 
 
-def clips(count: int = 11) -> tuple[Any, Any]:
-    keypoints, sizes, _ = tensors([annotation(i, i % 2) for i in range(count)], config().dataset)
-    keypoints[0, 1] = 0.0  # one person
-    keypoints[1] = 0.0  # nobody
-    return keypoints, sizes
+def clips(count: int = 11) -> list[dict[str, Any]]:
+    rows = [annotation(i, i % 2) for i in range(count)]
+    for row, persons in ((rows[0], 1), (rows[1], 0)):
+        for name in ("keypoint", "keypoint_score"):
+            row[name] = row[name][:persons]
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def clips(count: int = 11) -> tuple[Any, Any]:
 )
 def test_onnx_runtime_equals_torch_at_every_batch(tmp_path: Path, params: dict[str, Any]) -> None:
     save_model(tmp_path / "model", **params)
-    parity = exporting.export(tmp_path / "model", tmp_path / "repo", *clips(), config().export)
+    parity = exporting.export(tmp_path / "model", tmp_path / "repo", clips(), config().export)
     assert list(parity["max_difference"]) == ["1", "2", "3", "8", "9"]
     assert max(parity["max_difference"].values()) < 1e-5
     check_model(tmp_path / "repo" / "protogcn")
@@ -61,7 +62,7 @@ def test_onnx_runtime_equals_torch_at_every_batch(tmp_path: Path, params: dict[s
 
 def test_the_file_is_opset_17_ir_8_with_metadata_and_one_dynamic_axis(tmp_path: Path) -> None:
     save_model(tmp_path / "model")
-    exporting.export(tmp_path / "model", tmp_path / "repo", *clips(), config().export)
+    exporting.export(tmp_path / "model", tmp_path / "repo", clips(), config().export)
     path = tmp_path / "repo/protogcn/1/model.onnx"
     model = onnx.load(str(path))
     assert model.ir_version == 8
@@ -110,16 +111,15 @@ def test_a_difference_raises_and_nothing_is_published(
 
     monkeypatch.setattr(exporting, "write_onnx", corrupt)
     with pytest.raises(ModelError, match=r"protogcn: batch 1: expected .* within 0.0001"):
-        exporting.export(tmp_path / "model", tmp_path / "repo", *clips(), config().export)
+        exporting.export(tmp_path / "model", tmp_path / "repo", clips(), config().export)
     assert not list((tmp_path / "repo").rglob("*.onnx"))
     assert not list((tmp_path / "repo").rglob("*.part"))
 
 
 def test_no_clip_to_compare_on_is_refused(tmp_path: Path) -> None:
     save_model(tmp_path / "model")
-    nothing = [array[:0] for array in clips()]
     with pytest.raises(InputError, match="at least one clip"):
-        exporting.export(tmp_path / "model", tmp_path / "repo", *nothing, config().export)
+        exporting.export(tmp_path / "model", tmp_path / "repo", [], config().export)
 
 
 def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:

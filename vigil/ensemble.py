@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vigil import models
+from vigil import fusion, models
 from vigil.config import Config
 from vigil.errors import ModelError
+from vigil.fusion import Fused
 from vigil.models import store
 from vigil.models.reading import Reading, reading
 from vigil.models.store import ModelSpec
@@ -24,19 +25,25 @@ from vigil.paths import Paths
 if TYPE_CHECKING:
     import torch
 
-Trained = Path | Mapping[Path, float]
+Trained = Path | Mapping[Path, float] | Fused
 
 
 def named(name: str, config: Config, paths: Paths) -> Trained:
-    """Return where the ensemble or the recognizer `name` of the parameters lies."""
+    """Return where the fusion, ensemble or recognizer `name` of the parameters lies."""
+    if name in config.fusions:
+        members = config.fusions[name].members
+        return Fused(paths.reports / name, tuple(paths.model(member) for member in members))
     if name not in config.ensembles:
         return paths.model(name)
-    members = config.ensembles[name].members
-    return {paths.model(member): weight for member, weight in members.items()}
+    weights = config.ensembles[name].members
+    return {paths.model(member): weight for member, weight in weights.items()}
 
 
 def reads_of(name: str, config: Config) -> Reading:
-    """Return what the ensemble or the recognizer `name` of the parameters reads."""
+    """Return what the fusion, ensemble or recognizer `name` of the parameters reads."""
+    if name in config.fusions:
+        members = config.fusions[name].members
+        return fusion.joint(name, [reads_of(member, config) for member in members])
     if name in config.ensembles:
         name = next(iter(config.ensembles[name].members))
     return reading(models.section(config.models, name), config.dataset)
@@ -46,9 +53,9 @@ def load(trained: Trained, name: str = "ensemble") -> tuple[torch.nn.Module, Mod
     """Build what is evaluated and exported of one recognizer or of an ensemble.
 
     Args:
-        trained: a model's folder, see `vigil.models.store`, or an ensemble's folders, each with its
-            weight above 0.
-        name: what an ensemble is called.
+        trained: a model's folder, see `vigil.models.store`; an ensemble's folders, each with its
+            weight above 0; or where a fusion lies.
+        name: what an ensemble or a fusion is called.
 
     Returns:
         A module from what `spec.reads` names to (B, classes) probabilities and logits, in
@@ -57,6 +64,8 @@ def load(trained: Trained, name: str = "ensemble") -> tuple[torch.nn.Module, Mod
     Raises:
         ModelError: a folder holds no trained recognizer, or the members' classes or inputs differ.
     """
+    if isinstance(trained, Fused):
+        return fusion.load(trained, name)
     if isinstance(trained, Path):
         recognizer, spec = store.load(trained)
         return recognizer.inference_graph(), spec
@@ -96,6 +105,8 @@ def join(name: str, members: list[tuple[ModelSpec, float]]) -> ModelSpec:
 
 def at_fold(trained: Trained, fold: int) -> Trained:
     """Return where the same recognizer or ensemble lies as trained for cross-validation `fold`."""
+    if isinstance(trained, Fused):
+        return trained.at_fold(fold)
     if isinstance(trained, Path):
         return trained / f"fold_{fold}"
     return {folder / f"fold_{fold}": weight for folder, weight in trained.items()}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vigil.config import ExportSection
 from vigil.errors import InputError, ModelError
 from vigil.models import store
-from vigil.models.reading import InputTensor
+from vigil.models.reading import Door, InputTensor
 from vigil.schema import atomic, write_text
 from vigil.session import OnnxSession
 
@@ -28,7 +28,8 @@ Feeds = Mapping[str, NDArray[np.float32]]
 OPSET = 17  # with IR 8: every ONNX Runtime from 1.16 on loads it
 IR_VERSION = 8
 OUTPUTS = ("probabilities", "logits")
-_BATCHES = (1, 2, 3, 8)
+_TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8"}
+BATCHES = (1, 2, 3, 8)
 _TEMPLATES = Path(__file__).parent / "models" / "triton"
 
 
@@ -176,7 +177,7 @@ def parity(
 
     session = OnnxSession(path, device="cpu")
     differences = {}
-    sizes = sorted({size for size in _BATCHES if size < params.max_batch} | {params.max_batch})
+    sizes = sorted({size for size in BATCHES if size < params.max_batch} | {params.max_batch})
     for size in sizes:
         worst = 0.0
         for start in range(0, max(count - size, 0) + 1, size):
@@ -197,21 +198,25 @@ def parity(
     return differences
 
 
-def write_configs(model: Path, spec: store.ModelSpec, params: ExportSection) -> None:
+def write_configs(
+    model: Path, spec: store.ModelSpec, params: ExportSection, door: Door | None = None
+) -> None:
     """Write `labels.txt`, both Triton configurations, and the chosen one as `config.pbtxt`.
 
     Args:
         model: the model's folder in the repository.
         spec: shapes and labels.
         params: largest batch on a CPU and which configuration is served.
+        door: what the graph takes, where that is something else than `spec.reads`.
     """
+    door = door or spec.reads
     labels = json.dumps(list(spec.classes), ensure_ascii=False)
     values = {
         "name": spec.name,
         "max_batch": params.max_batch,
-        "inputs": _inputs(spec.reads.inputs),
-        "facts": _facts({"labels": labels, **spec.reads.facts}),
-        "zeros": _zeros(spec.reads.inputs),
+        "inputs": _inputs(door.inputs),
+        "facts": _facts({"labels": labels, **door.facts}),
+        "zeros": _zeros(door.inputs),
         "classes": len(spec.classes),
         "instances": params.cpu_instances,
     }
@@ -228,7 +233,7 @@ def _inputs(tensors: Sequence[InputTensor]) -> str:
     """Return the inputs as they stand in a pbtxt, each below its note."""
     return ",\n".join(
         "".join(f"  # {line}\n" for line in tensor.note.splitlines())
-        + f'  {{ name: "{tensor.name}"  data_type: TYPE_FP32  dims: {_dims(tensor)} }}'
+        + f'  {{ name: "{tensor.name}"  data_type: {_TYPES[tensor.dtype]}  dims: {_dims(tensor)} }}'
         for tensor in tensors
     )
 
@@ -237,7 +242,8 @@ def _zeros(tensors: Sequence[InputTensor]) -> str:
     """Return the inputs of a warm-up as they stand in a pbtxt."""
     return "\n".join(
         f'    inputs {{\n      key: "{tensor.name}"\n'
-        f"      value: {{ data_type: TYPE_FP32  dims: {_dims(tensor)}  zero_data: true }}\n    }}"
+        f"      value: {{ data_type: {_TYPES[tensor.dtype]}  dims: {_dims(tensor)}  "
+        "zero_data: true }\n    }"
         for tensor in tensors
     )
 

@@ -60,6 +60,7 @@ from vigil.config.results import (
     EnsembleSection,
     EvaluateSection,
     ExportSection,
+    FusionSection,
     ServeSection,
 )
 from vigil.errors import InputError
@@ -80,6 +81,7 @@ __all__ = [
     "ExportSection",
     "FootageSection",
     "Fraction",
+    "FusionSection",
     "GraphSection",
     "LayoutSection",
     "LossSection",
@@ -137,6 +139,9 @@ class Config(Section):
     models: dict[Name, ModelSection]
     ensembles: dict[Name, EnsembleSection] = Field(
         description="beside the recognizers: ensembles of them, evaluated and exported as one"
+    )
+    fusions: dict[Name, FusionSection] = Field(
+        description="beside them: recognizers joined by weights learned on validation clips"
     )
     evaluate: EvaluateSection
     export: ExportSection
@@ -199,6 +204,25 @@ class Config(Section):
                 )
             if name in self.models:
                 raise ValueError(f"ensembles.{name}: expected a name that no model has")
+        return self
+
+    @model_validator(mode="after")
+    def _fusions_are_of_recognizers(self) -> Config:
+        for name, fusion in self.fusions.items():
+            unknown = sorted(set(fusion.members) - set(self.recognizers))
+            if unknown:
+                raise ValueError(
+                    f"fusions.{name}: expected recognizers ({', '.join(self.recognizers)}), "
+                    f"got {unknown}"
+                )
+            if name in self.models or name in self.ensembles:
+                raise ValueError(f"fusions.{name}: expected a name that nothing else has")
+        alien = [
+            name for name in self.export.crops
+            if name not in self.recognizers or not isinstance(self.models[name], SequenceSection)
+        ]  # fmt: skip
+        if alien:
+            raise ValueError(f"export.crops: expected recognizers of embeddings, got {alien}")
         return self
 
     def training(self, name: str) -> TrainSection:

@@ -25,17 +25,19 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class InputTensor:
-    """One float32 input of the served graph.
+    """One input of the served graph.
 
     Attributes:
         name: of the tensor.
         dims: sizes without the batch axis.
         note: what it holds, for people.
+        dtype: of its values.
     """
 
     name: str
     dims: tuple[int, ...]
     note: str
+    dtype: Literal["float32", "uint8"] = "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +53,20 @@ class Batch:
     owner: NDArray[np.intp]
 
 
-class Reading(Protocol):
-    """The door of one recognizer."""
+class Door(Protocol):
+    """What a served graph takes."""
 
     @property
     def inputs(self) -> tuple[InputTensor, ...]:
-        """The served graph's inputs, in order."""
+        """The graph's inputs, in order."""
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a client must know beside the inputs' shapes."""
+
+
+class Reading(Door, Protocol):
+    """What a recognizer takes, and how clips become that."""
 
     def batch(self, rows: Sequence[Row]) -> Batch:
         """Prepare annotations the way they are served; at least one row of arrays each.
@@ -73,9 +79,6 @@ class Reading(Protocol):
         self, probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int
     ) -> NDArray[np.float32]:
         """Turn (n, classes) answers to a batch's rows into (count, classes) of its clips."""
-
-    def pipeline(self, augment: AugmentSection | None) -> list[dict[str, Any]]:
-        """Return mmaction2's pipeline config; `augment` is for training."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class SkeletonReading:
 
     @property
     def inputs(self) -> tuple[InputTensor, ...]:
-        """See `Reading`."""
+        """See `Door`."""
         keypoints = (self.max_persons, self.clip_len, JOINTS, 3)
         return (
             InputTensor("keypoints", keypoints, (
@@ -108,7 +111,7 @@ class SkeletonReading:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """See `Reading`."""
+        """See `Door`."""
         return {
             "clip_len": self.clip_len,
             "max_persons": self.max_persons,
@@ -129,7 +132,7 @@ class SkeletonReading:
         return np.asarray(probabilities, np.float32)
 
     def pipeline(self, augment: AugmentSection | None) -> list[dict[str, Any]]:
-        """See `Reading`."""
+        """Return mmaction2's pipeline config; `augment` is for training."""
         from vigil.models.pipeline import pipeline
 
         return pipeline(self, augment)
@@ -159,7 +162,7 @@ class SequenceReading:
 
     @property
     def inputs(self) -> tuple[InputTensor, ...]:
-        """See `Reading`."""
+        """See `Door`."""
         note = (
             f"(moments, embedding): one track at {self.cut.length} evenly spaced moments of "
             f"{self.cut.span_s:g} s;\nevery embedding has length 1"
@@ -168,7 +171,7 @@ class SequenceReading:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """See `Reading`."""
+        """See `Door`."""
         return {
             "length": self.cut.length,
             "dim": self.dim,
@@ -218,10 +221,57 @@ class SequenceReading:
         return pool(probabilities, owner, count, self.pool, self.top_k, self.normal)
 
     def pipeline(self, augment: AugmentSection | None) -> list[dict[str, Any]]:
-        """See `Reading`; of `augment` only whether it is there matters: the encoder disturbs."""
+        """Return mmaction2's pipeline config; with `augment` moments are drawn at random.
+
+        What else varies a sequence in training lies in the encoder.
+        """
         from vigil.models.clip_gru.pipeline import pipeline
 
         return pipeline(self, training=augment is not None)
+
+
+@dataclass(frozen=True)
+class JointReading:
+    """Skeletons and embeddings of the same clip: one row a clip, padded with sequences of zeros.
+
+    Attributes:
+        skeletons: how keypoints are read.
+        sequences: how embeddings are read.
+        kind: tells the readings apart on disk.
+    """
+
+    skeletons: SkeletonReading
+    sequences: SequenceReading
+    kind: Literal["joint"] = "joint"
+
+    @property
+    def inputs(self) -> tuple[InputTensor, ...]:
+        """See `Door`."""
+        (one,) = self.sequences.inputs
+        dims = (self.sequences.cut.max_sequences, *one.dims)
+        note = f"{one.note};\nall sequences of the clip, zeros behind the last"
+        return (*self.skeletons.inputs, InputTensor(one.name, dims, note))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `Door`."""
+        return self.skeletons.facts | self.sequences.facts
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        """See `Reading`."""
+        skeletons, sequences = self.skeletons.batch(rows), self.sequences.batch(rows)
+        (found,) = sequences.feeds.values()
+        owner = sequences.owner
+        place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        padded = np.zeros((len(rows), *self.inputs[-1].dims), np.float32)
+        padded[owner, place] = found
+        return Batch(skeletons.feeds | {"embeddings": padded}, np.arange(len(rows)))
+
+    def settle(
+        self, probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int
+    ) -> NDArray[np.float32]:
+        """See `Reading`: a clip has one answer."""
+        return np.asarray(probabilities, np.float32)
 
 
 def reading(params: Any, dataset: DatasetSection) -> SkeletonReading | SequenceReading:

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from vigil import models
 from vigil.config import DatasetSection, ModelSection, NetworkSection, one_line
 from vigil.errors import ModelError
-from vigil.models.reading import SequenceReading, SkeletonReading, reading
+from vigil.models.reading import JointReading, SequenceReading, SkeletonReading, reading
 from vigil.schema import atomic, write_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
 _CLASSIFIER = "cls_head.fc."
-_Reading = Annotated[SkeletonReading | SequenceReading, Field(discriminator="kind")]
+_Reading = Annotated[SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")]
 _MAY_DIFFER = (*_TRAINING_ONLY, _CLASSIFIER)
 
 
