@@ -15,6 +15,7 @@ class Paths:
         videos: the user's footage.
         labels: CSV of published labels.
         groups: CSV that maps a video to its scene or recording session; may be absent.
+        events: CSV of what happens when; None where there is none.
         data: what the stages make from the footage.
         models: checkpoints and pretrained networks.
         reports: metrics, plots and summaries.
@@ -25,6 +26,7 @@ class Paths:
     videos: Path
     labels: Path
     groups: Path
+    events: Path | None
     data: Path
     models: Path
     reports: Path
@@ -61,6 +63,11 @@ class Paths:
         return self.data / "skeletons"
 
     @property
+    def embeddings(self) -> Path:
+        """CLIP's vectors of persons, pairs and whole frames, one Parquet file a video."""
+        return self.data / "embeddings"
+
+    @property
     def dataset(self) -> Path:
         """The mmaction2 annotation file and the split table."""
         return self.data / "dataset"
@@ -84,6 +91,10 @@ class Paths:
     def cache(self) -> Path:
         """Content-addressed results of the per-video stages; safe to delete."""
         return self.root / ".vigil" / "cache"
+
+    def frame_scores(self, system: str) -> Path:
+        """Return the folder of what `system` says of every frame, one Parquet file a video."""
+        return self.data / "frame_scores" / system
 
     def model(self, name: str) -> Path:
         """Return the folder of checkpoints and exports of the recognizer `name`."""

@@ -65,8 +65,18 @@ def _column(kind: pa.DataType) -> Any:
     return field(metadata={"arrow": kind})
 
 
+def _note() -> Any:
+    """Declare a field that is kept in the file's metadata instead of in a column."""
+    return field(metadata={"note": True})
+
+
 def _vector(length: int) -> pa.DataType:
     return pa.list_(pa.float32(), length)
+
+
+def _rows(kind: pa.DataType) -> pa.DataType:
+    """Return the type of fixed-size lists whose length the array says, one for the whole file."""
+    return pa.list_(kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +106,18 @@ class Table:
     def _columns(cls) -> list[Any]:
         return [f for f in fields(cls) if "arrow" in f.metadata]
 
+    @classmethod
+    def _notes(cls) -> list[Any]:
+        return [f for f in fields(cls) if "note" in f.metadata]
+
     def write(self, path: Path) -> None:
         """Write the table as Parquet (zstd) to `path`, atomically."""
         arrays = {f.name: _to_arrow(getattr(self, f.name), f.metadata["arrow"])
                   for f in self._columns()}  # fmt: skip
         info = {"kind": self.kind, "version": VERSION, "units": _UNITS, "video_id": self.video_id,
-                "width": str(self.width), "height": str(self.height)}  # fmt: skip
+                "width": str(self.width), "height": str(self.height),
+                **{f.name: json.dumps(getattr(self, f.name), ensure_ascii=False)
+                   for f in self._notes()}}  # fmt: skip
         table = pa.table(arrays).replace_schema_metadata(info)
         with atomic(path) as partial:
             pq.write_table(table, partial, compression="zstd")
@@ -116,23 +132,38 @@ class Table:
         table, info = _read_parquet(path, cls.kind)
         columns = {f.name: _from_arrow(_get(table, f.name, path), f.metadata["arrow"])
                    for f in cls._columns()}  # fmt: skip
-        return cls(info["video_id"], int(info["width"]), int(info["height"]), **columns)
+        notes = {f.name: _note_value(info, f.name, path) for f in cls._notes()}
+        return cls(info["video_id"], int(info["width"]), int(info["height"]), **notes, **columns)
 
 
 def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
-    if not pa.types.is_fixed_size_list(kind):
+    if not pa.types.is_list(kind) and not pa.types.is_fixed_size_list(kind):
         return pa.array(values, type=kind)
-    flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), kind.list_size)
+    array = np.ascontiguousarray(values, dtype=_float_dtype(kind))
+    length = array.shape[1] if pa.types.is_list(kind) else kind.list_size
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), length)
+
+
+def _float_dtype(kind: pa.DataType) -> np.dtype[Any]:
+    """Return NumPy's type of the floating-point elements of a list type."""
+    return np.dtype(f"f{kind.value_type.bit_width // 8}")
 
 
 def _from_arrow(column: pa.ChunkedArray, kind: pa.DataType) -> Any:
-    if pa.types.is_fixed_size_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return np.array(flat, dtype=np.float32).reshape(len(column), kind.list_size)
+        return np.array(flat, dtype=_float_dtype(kind)).reshape(len(column), column.type.list_size)
     if pa.types.is_primitive(kind):
         return np.array(column.to_numpy())
     return column.to_pylist()
+
+
+def _note_value(info: Mapping[str, str], name: str, path: Path) -> Any:
+    """Return a field's value from the metadata, sequences as tuples."""
+    if name not in info:
+        raise InputError(f"{path.name}: expected {name!r} in the metadata, got {sorted(info)}")
+    value = json.loads(info[name])
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _get(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
@@ -238,6 +269,103 @@ class Skeletons(Table):
     def xy(self) -> NDArray[np.float32]:
         """The keypoints as (N, 17, 2)."""
         return self.keypoints.reshape(-1, JOINTS, 2)
+
+
+NOBODY = -1  # a track id that is none: the whole frame, or no second person
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings(Table):
+    """CLIP's view of tracked persons, pairs and whole frames; sorted by its keys, each once.
+
+    A row is a crop. Its keys are frame, track_id and other_id: the whole frame is (-1, -1), a
+    person (id, -1), a pair of people (id, larger id).
+
+    Attributes:
+        clip: which CLIP made the vectors; only vectors of one CLIP can be compared.
+        frame: (N,) int32.
+        time_s: (N,) float64 seconds.
+        track_id: (N,) int32, -1 for the whole frame.
+        other_id: (N,) int32, the second person of a pair, else -1.
+        x1: (N,) float32 left edge of the crop; like the next three in pixels of the original
+            frame, and possibly outside it where the crop was padded.
+        y1: (N,) float32 top edge.
+        x2: (N,) float32 right edge.
+        y2: (N,) float32 bottom edge.
+        embedding: (N, D) float16 of length 1.
+    """
+
+    kind: ClassVar[str] = "embeddings"
+    clip: str = _note()
+    frame: NDArray[np.int32] = _column(pa.int32())
+    time_s: NDArray[np.float64] = _column(pa.float64())
+    track_id: NDArray[np.int32] = _column(pa.int32())
+    other_id: NDArray[np.int32] = _column(pa.int32())
+    x1: NDArray[np.float32] = _column(pa.float32())
+    y1: NDArray[np.float32] = _column(pa.float32())
+    x2: NDArray[np.float32] = _column(pa.float32())
+    y2: NDArray[np.float32] = _column(pa.float32())
+    embedding: NDArray[np.float16] = _column(_rows(pa.float16()))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.embedding.ndim != 2 or not self.embedding.shape[1]:
+            raise InputError(
+                f"embeddings: {self.video_id}: expected (N, D), got {self.embedding.shape}"
+            )
+        keys = np.stack([self.frame, self.track_id, self.other_id], axis=1)
+        order = np.lexsort(keys.T[::-1])
+        if (order != np.arange(len(keys))).any() or (np.diff(keys, axis=0) == 0).all(axis=1).any():
+            raise InputError(
+                f"embeddings: {self.video_id}: expected rows sorted by frame, track_id and "
+                "other_id, each once"
+            )
+
+    @property
+    def dim(self) -> int:
+        """Length D of a vector."""
+        return int(self.embedding.shape[1])
+
+    @property
+    def xyxy(self) -> NDArray[np.float32]:
+        """The crop boxes as (N, 4)."""
+        return np.stack([self.x1, self.y1, self.x2, self.y2], axis=1)
+
+
+JUDGED, CARRIED, FALLBACK = 0, 1, 2  # where a frame's score comes from
+
+
+@dataclass(frozen=True, eq=False)
+class FrameScores(Table):
+    """What one system says of every frame of a video; every frame of the timeline has a row.
+
+    Attributes:
+        system: who judged, e.g. `clip_gru` or `zero_shot_box`.
+        classes: C class names, the order of `probabilities`.
+        frame: (F,) int32.
+        time_s: (F,) float64 seconds.
+        score: (F,) float32 in [0, 1], probability of any event.
+        probabilities: (F, C) float32.
+        source: (F,) int8: 0 judged, 1 carried forward from the last judged frame with decay,
+            2 whole-frame fallback.
+    """
+
+    kind: ClassVar[str] = "frame_scores"
+    system: str = _note()
+    classes: tuple[str, ...] = _note()
+    frame: NDArray[np.int32] = _column(pa.int32())
+    time_s: NDArray[np.float64] = _column(pa.float64())
+    score: NDArray[np.float32] = _column(pa.float32())
+    probabilities: NDArray[np.float32] = _column(_rows(pa.float32()))
+    source: NDArray[np.int8] = _column(pa.int8())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.probabilities.shape != (len(self), len(self.classes)):
+            raise InputError(
+                f"frame_scores: {self.video_id}: expected ({len(self)}, {len(self.classes)}) "
+                f"probabilities, got {self.probabilities.shape}"
+            )
 
 
 @dataclass(frozen=True)
@@ -347,15 +475,101 @@ def write_groups(path: Path, groups: Mapping[str, str]) -> None:
         writer.writerows(sorted(groups.items()))
 
 
-def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
+@dataclass(frozen=True)
+class Event:
+    """Something that happens in a video.
+
+    Attributes:
+        video_id: where.
+        label: one of the project's classes.
+        start_s: when it begins, in seconds.
+        end_s: when it is over, in seconds.
+        track_ids: who is involved, as ids of `tracks/<video_id>.parquet`; empty where unknown.
+        points: who is involved, as (seconds, x, y) in pixels of the original frame: the person
+            whose box holds the point at that moment; empty where unknown.
+    """
+
+    video_id: str
+    label: str
+    start_s: float
+    end_s: float
+    track_ids: tuple[int, ...] = ()
+    points: tuple[tuple[float, float, float], ...] = ()
+
+
+_EVENT_COLUMNS = ["video_id", "label", "start_s", "end_s", "track_ids", "points"]
+
+
+def write_events(path: Path, events: Sequence[Event]) -> None:
+    """Write `events` as CSV (UTF-8, header) to `path`, atomically; see `read_events`."""
+    with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_EVENT_COLUMNS)
+        for event in events:
+            points = [":".join(f"{value:.12g}" for value in point) for point in event.points]
+            writer.writerow([event.video_id, event.label, event.start_s, event.end_s,
+                             " ".join(map(str, event.track_ids)), " ".join(points)])  # fmt: skip
+
+
+def read_events(path: Path, classes: Sequence[str]) -> list[Event]:
+    """Read the CSV `video_id,label,start_s,end_s` with `track_ids` and `points` where known.
+
+    `track_ids` are numbers and `points` are `seconds:x:y`, both separated by spaces. A file with
+    nothing but its header says that nothing happens.
+
+    Args:
+        path: the file.
+        classes: the labels that may appear.
+
+    Raises:
+        InputError: unreadable, without a required column or value, a label that is no class, a
+            number that is none, or an event that ends before it begins.
+    """
+    rows = read_csv(path, ("video_id", "label", "start_s", "end_s"), empty=True)
+    return [_event(path, number, row, classes) for number, row in enumerate(rows, start=2)]
+
+
+def _event(path: Path, line: int, row: Mapping[str, str], classes: Sequence[str]) -> Event:
+    if row["label"] not in classes:
+        raise InputError(
+            f"{path}: line {line}: expected a label of {list(classes)}, got {row['label']!r}"
+        )
+    try:
+        start_s, end_s = float(row["start_s"]), float(row["end_s"])
+        tracks = tuple(int(text) for text in (row.get("track_ids") or "").split())
+        points = tuple(
+            (float(time), float(x), float(y))
+            for time, x, y in (text.split(":") for text in (row.get("points") or "").split())
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{path}: line {line}: expected numbers in seconds, track ids such as '1 4' and points "
+            f"such as '2.5:320:180', got {error}"
+        ) from error
+    if not 0 <= start_s < end_s < float("inf"):
+        raise InputError(
+            f"{path}: line {line}: expected 0 <= start_s < end_s, got {start_s} and {end_s}"
+        )
+    return Event(row["video_id"], row["label"], start_s, end_s, tracks, points)
+
+
+def read_csv(path: Path, required: Sequence[str], empty: bool = False) -> list[dict[str, str]]:
     """Read a UTF-8 CSV with a header into one mapping per row.
+
+    Args:
+        path: the file.
+        required: columns that every row must fill.
+        empty: take a file with a header and no row.
 
     Raises:
         InputError: unreadable, without rows, or without a required column or value.
     """
-    rows = _guard(path, lambda: list(csv.DictReader(path.read_text("utf-8-sig").splitlines())))
-    if not rows:
+    header, rows = _guard(path, lambda: _table(path))
+    if not rows and not (empty and header):
         raise InputError(f"{path}: expected a header and at least one row, got none")
+    missing = [name for name in required if name not in header]
+    if missing and not rows:
+        raise InputError(f"{path}: expected the columns {list(required)}, got {list(header)}")
     for number, row in enumerate(rows, start=2):
         for name in required:
             if not row.get(name):
@@ -363,7 +577,16 @@ def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _guard(path: Path, read: Callable[[], list[dict[str, str]]]) -> list[dict[str, str]]:
+_Rows = tuple[Sequence[str], list[dict[str, str]]]
+
+
+def _table(path: Path) -> _Rows:
+    reader = csv.DictReader(path.read_text("utf-8-sig").splitlines())
+    rows = list(reader)
+    return reader.fieldnames or (), rows
+
+
+def _guard(path: Path, read: Callable[[], _Rows]) -> _Rows:
     try:
         return read()
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -16,7 +16,7 @@ FLOORS = [
     {"vigil.config"},
     {"vigil.items", "vigil.video", "vigil.session", "vigil.command", "vigil.environment"},
     {"vigil.weights"},
-    {"vigil.sampling", "vigil.splits", "vigil.motion_baseline"},
+    {"vigil.sampling", "vigil.splits", "vigil.motion_baseline", "vigil.events"},
     {"vigil.perception", "vigil.clips", "vigil.labels", "vigil.dataset", "vigil.models"},
     {
         "vigil.pretrained",

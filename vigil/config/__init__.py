@@ -255,8 +255,10 @@ class Config(Section):
 
     def resolve(self, root: Path) -> Paths:
         """Return the artefact paths of a project whose parameter file lies in `root`."""
-        parts = {name: root / value for name, value in self.paths.model_dump().items()}
-        return Paths(root=root, **parts)
+        places: dict[str, str] = self.paths.model_dump()
+        events = places.pop("events")
+        parts = {name: root / value for name, value in places.items()}
+        return Paths(root=root, events=root / events if events else None, **parts)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

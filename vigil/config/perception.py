@@ -15,6 +15,9 @@ class PathsSection(Section):
     videos: str = Field(description="folder of footage")
     labels: str = Field(description="CSV of published labels")
     groups: str = Field(description="CSV video_id,group: which videos share a scene or session")
+    events: str = Field(
+        description="CSV video_id,label,start_s,end_s,track_ids,points: what happens when; '': none"
+    )
     data: str = Field(description="folder of what the stages make")
     models: str = Field(description="folder of checkpoints and pretrained networks")
     reports: str = Field(description="folder of metrics, plots and summaries")
