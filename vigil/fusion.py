@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from vigil.config import one_line
 from vigil.errors import InputError, ModelError
 from vigil.models import store
 from vigil.models.reading import JointReading, SequenceReading, SkeletonReading
@@ -84,10 +86,10 @@ class Fused:
             ModelError: no such file.
         """
         try:
-            values = json.loads(self.file.read_text(encoding="utf-8"))
-            lists = ("members", "weights", "bias")
-            return Fit(**{k: tuple(v) if k in lists else v for k, v in values.items()})
-        except (OSError, ValueError, TypeError) as error:
+            return TypeAdapter(Fit).validate_json(self.file.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise ModelError(f"{self.file}: expected a fit: {one_line(error)}") from error
+        except OSError as error:
             raise ModelError(f"{self.file}: expected a fitted fusion, got {error}") from error
 
 

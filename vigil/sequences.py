@@ -33,7 +33,7 @@ class Tokens:
 
     time_s: NDArray[np.float64]
     track: NDArray[np.int32]
-    embedding: NDArray[np.floating]
+    embedding: NDArray[np.floating[Any]]
     label: NDArray[np.int16]
 
     @classmethod
@@ -226,7 +226,7 @@ def join(parts: Sequence[Sequences]) -> Sequences:
 
 
 def pool(
-    probabilities: NDArray[np.floating], owner: NDArray[np.intp], count: int, how: Pool,
+    probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int, how: Pool,
     top_k: int, normal: int,
 ) -> NDArray[np.float32]:  # fmt: skip
     """Turn what was said of sequences into what is said of their clips (or frames).

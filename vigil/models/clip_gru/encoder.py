@@ -97,7 +97,8 @@ class Block(nn.Module):
         """Map (B, L, W) to (B, L, W)."""
         inside = self.before(x)
         x = x + self.attention(inside, inside, inside)
-        return x + self.mlp(self.between(x))
+        out: Tensor = x + self.mlp(self.between(x))
+        return out
 
 
 @MODELS.register_module()
