@@ -66,7 +66,7 @@ class Attention(nn.Module):
         super().__init__()
         if width % heads:
             raise InputError(f"heads: expected a divisor of the width {width}, got {heads}")
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout, self.scale = heads, dropout, math.sqrt(width // heads)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class Attention(nn.Module):
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, query), (self.key, key), (self.value, value))
         )
-        weight = torch.matmul(q, k.transpose(2, 3)) / math.sqrt(q.shape[-1])
+        weight = torch.matmul(q, k.transpose(2, 3)) / self.scale
         weight = functional.dropout(weight.softmax(dim=-1), self.dropout, self.training)
         seen: Tensor = self.out(torch.matmul(weight, v).transpose(1, 2).flatten(2))
         return seen
