@@ -133,6 +133,9 @@ def _write(path: Path, image: Path, recognizer: Path, spec: ModelSpec, door: Cro
         joined = compose.merge_models(joined, other, [(outer, inner)])
     _rename_outputs(joined, {f"recognizer/{name}": name for name in OUTPUTS})
     joined.ir_version = IR_VERSION
+    versions = {entry.domain: entry.version for entry in joined.opset_import}
+    del joined.opset_import[:]
+    joined.opset_import.extend(helper.make_opsetid(*entry) for entry in versions.items())
     del joined.metadata_props[:]
     helper.set_model_props(joined, metadata(spec) | {"side": str(door.side)})
     onnx.checker.check_model(joined, full_check=True)

@@ -246,8 +246,8 @@ def touched(learn: Any, held: list[float], said: list[int], label: int) -> list[
     made = head(learn)
     x = torch.randn(len(held), 2, 4, generator=torch.Generator().manual_seed(1))
     x.requires_grad_()
-    losses = made.loss(x, [sample(label)], torch.tensor([held]), torch.tensor([said]))
-    losses["loss_cls"].backward()
+    found = made.loss(x, [sample(label)], torch.tensor([held]), torch.tensor([said]))
+    found["loss_cls"].backward()
     assert x.grad is not None
     return (x.grad.abs().sum((1, 2)) > 1e-9).tolist()
 

@@ -136,6 +136,12 @@ class SequenceSection(NetworkSection):
         default=0, ge=0, description="place of normal_class in classes; filled in, not written"
     )
 
+    @model_validator(mode="after")
+    def _top_k_is_among_the_sequences(self) -> SequenceSection:
+        if self.top_k > self.max_sequences:
+            raise ValueError(f"top_k: expected at most max_sequences, got {self.top_k}")
+        return self
+
 
 class ClipGRUSection(SequenceSection):
     """CLIP embeddings of tracks through a GRU or a temporal transformer."""

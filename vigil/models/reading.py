@@ -178,7 +178,7 @@ class SequenceReading:
             "span_s": f"{self.cut.span_s:g}",
             "stride_s": f"{self.cut.stride_s:g}",
             "crops": ",".join(self.cut.crops),
-            "clip": self.clip,
+            **({"clip": self.clip} if self.clip else {}),
             "pool": self.pool,
             "top_k": self.top_k,
             "normal": self.normal,

@@ -26,7 +26,7 @@ def pool(probabilities: Tensor, held: Tensor, how: Pool, top_k: int, normal: int
         probabilities: of every sequence.
         held: (B, K) of 0 and 1, at least one 1 in each row.
         how: see `vigil.sequences.pool`, as the next two.
-        top_k: of `top`.
+        top_k: of `top`; at most K.
         normal: index of the class that is not an event.
 
     Returns:
@@ -35,7 +35,7 @@ def pool(probabilities: Tensor, held: Tensor, how: Pool, top_k: int, normal: int
     if how == "mean":
         weight = held
     else:
-        most = min(1 if how == "max" else top_k, held.shape[1])
+        most = 1 if how == "max" else top_k
         event = (1.0 - probabilities[..., normal]) * held + (held - 1.0)  # absent: -1
         chosen = event.topk(most, dim=1).indices
         weight = torch.zeros_like(held).scatter(1, chosen, 1.0) * held
