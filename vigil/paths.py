@@ -83,6 +83,11 @@ class Paths:
         return self.pretrained / "sam2.safetensors"
 
     @property
+    def clip_text(self) -> Path:
+        """CLIP's text encoder as ONNX; its image encoder is the served model `clip_image`."""
+        return self.pretrained / "clip_text.onnx"
+
+    @property
     def stage_reports(self) -> Path:
         """What each per-video stage did to each video, one JSON a stage."""
         return self.reports / "stages"
@@ -92,9 +97,24 @@ class Paths:
         """Content-addressed results of the per-video stages; safe to delete."""
         return self.root / ".vigil" / "cache"
 
+    @property
+    def all_frame_scores(self) -> Path:
+        """What every system says of every frame, one folder a system."""
+        return self.data / "frame_scores"
+
     def frame_scores(self, system: str) -> Path:
         """Return the folder of what `system` says of every frame, one Parquet file a video."""
-        return self.data / "frame_scores" / system
+        return self.all_frame_scores / system
+
+    @property
+    def suggestions(self) -> Path:
+        """CSV of what each clip probably shows, for people who label."""
+        return self.data / "suggestions.csv"
+
+    @property
+    def frame_report(self) -> Path:
+        """Folder of the report on frame scores: JSON, page and ROC."""
+        return self.reports / "frames"
 
     def model(self, name: str) -> Path:
         """Return the folder of checkpoints and exports of the recognizer `name`."""

@@ -458,6 +458,53 @@ def read_labels(path: Path) -> list[Label]:
     ]
 
 
+@dataclass(frozen=True)
+class Suggestion:
+    """What a system makes of a clip before anybody has labeled it.
+
+    Attributes:
+        clip_id: the clip.
+        system: who suggests.
+        probabilities: of each class, in label order.
+    """
+
+    clip_id: str
+    system: str
+    probabilities: tuple[float, ...]
+
+
+def write_suggestions(
+    path: Path, suggestions: Sequence[Suggestion], classes: Sequence[str]
+) -> None:
+    """Write the CSV `clip_id,system,p_<class>,...` to `path`, atomically."""
+    with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["clip_id", "system", *(f"p_{name}" for name in classes)])
+        for one in suggestions:
+            values = (f"{value:.6g}" for value in one.probabilities)
+            writer.writerow([one.clip_id, one.system, *values])
+
+
+def read_suggestions(path: Path, classes: Sequence[str]) -> list[Suggestion]:
+    """Read what `write_suggestions` wrote.
+
+    Raises:
+        InputError: unreadable, without a row, a column of a class missing, or a value that is no
+            probability.
+    """
+    columns = [f"p_{name}" for name in classes]
+    found = []
+    for line, row in enumerate(read_csv(path, ("clip_id", "system", *columns)), start=2):
+        try:
+            values = tuple(float(row[name]) for name in columns)
+        except ValueError as error:
+            raise InputError(f"{path}: line {line}: expected numbers, got {error}") from error
+        if not all(0 <= value <= 1 for value in values):
+            raise InputError(f"{path}: line {line}: expected probabilities, got {values}")
+        found.append(Suggestion(row["clip_id"], row["system"], values))
+    return found
+
+
 def read_groups(path: Path) -> dict[str, str]:
     """Read the CSV `video_id,group` that says which videos share a scene or session.
 

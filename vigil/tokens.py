@@ -106,7 +106,7 @@ def build_tokens(
             here = [event for event in events if event.video_id == video_id]
             tracks = Tracks.read(sources[video_id].tracks)
             label = told(table, tracks, here, list(classes), normal)
-        rows += [_row(clip, table, label) for clip in members]
+        rows += [token_row(clip, table, label) for clip in members]
     found = {(row["clip"], row["embedding"].shape[1]) for row in rows}
     if len(found) != 1:
         raise InputError(f"dataset: expected embeddings of one CLIP, got {sorted(found)}")
@@ -114,8 +114,14 @@ def build_tokens(
     return _summary(rows, *found.pop())
 
 
-def _row(clip: Clip, table: Embeddings, label: NDArray[np.int16] | None) -> dict[str, Any]:
-    """Return what one annotation's embeddings are."""
+def token_row(clip: Clip, table: Embeddings, label: NDArray[np.int16] | None) -> dict[str, Any]:
+    """Return what one annotation's embeddings are.
+
+    Args:
+        clip: a window of the embeddings' video.
+        table: embeddings.
+        label: (N,) class that each shows, -1 where nobody said; None: nobody said anything.
+    """
     inside = (table.time_s >= clip.start_s) & (table.time_s < clip.end_s)
     count = int(inside.sum())
     return {

@@ -20,6 +20,7 @@ from vigil.config.base import (
     Side,
     Size,
 )
+from vigil.config.frames import AlarmSection, FramesSection, View, ZeroShotSection
 from vigil.config.learning import (
     AugmentSection,
     DatasetSection,
@@ -68,6 +69,7 @@ from vigil.paths import Paths
 
 __all__ = [
     "AAGCNSection",
+    "AlarmSection",
     "AugmentSection",
     "BenchmarkSection",
     "CTRGCNSection",
@@ -81,6 +83,7 @@ __all__ = [
     "ExportSection",
     "FootageSection",
     "Fraction",
+    "FramesSection",
     "FusionSection",
     "GraphSection",
     "LayoutSection",
@@ -107,7 +110,9 @@ __all__ = [
     "TuneChoices",
     "TuneRange",
     "TuneSection",
+    "View",
     "WeightsSection",
+    "ZeroShotSection",
     "load",
     "merge",
     "one_line",
@@ -144,6 +149,8 @@ class Config(Section):
         description="beside them: recognizers joined by weights learned on validation clips"
     )
     evaluate: EvaluateSection
+    zero_shot: ZeroShotSection
+    frames: FramesSection
     export: ExportSection
     serve: ServeSection
     benchmark: BenchmarkSection
