@@ -140,8 +140,11 @@ def test_a_recognizer_of_skeletons_is_shown_clips_and_falls_back_to_class_shares
 
 
 def test_nobody_leaves_the_whole_frame(tmp_path: Path) -> None:
-    film = footage()
-    row = without_people(window_row(windows(film, 2.0, 0.5)[0], film))
+    joints = skeletons("v", {1: person(48, 0.5, np.random.default_rng(0))})
+    film = replace(footage(), skeletons=joints)
+    seen = window_row(windows(film, 2.0, 0.5)[0], film)
+    assert len(seen["keypoint"]) == 1
+    row = without_people(seen)
     assert (row["token_track"] == -1).all()
     assert len(row["token_track"]) == len(row["embedding"]) == len(row["token_time_s"]) == 8
     assert len(row["keypoint"]) == 0
