@@ -33,6 +33,7 @@ from vigil.config.learning import (
 from vigil.config.perception import (
     ClipsSection,
     DetectorSection,
+    EmbedSection,
     FootageSection,
     MaskSection,
     PathsSection,
@@ -78,6 +79,7 @@ __all__ = [
     "Config",
     "DatasetSection",
     "DetectorSection",
+    "EmbedSection",
     "EnsembleSection",
     "EvaluateSection",
     "ExportSection",
@@ -134,6 +136,7 @@ class Config(Section):
     mask: MaskSection
     clips: ClipsSection
     skeletons: SkeletonsSection
+    embed: EmbedSection
     dataset: DatasetSection
     train: dict[Name, dict[str, Any]] = Field(
         description="`all`: what holds for every recognizer; `<name>`: what differs for one"
