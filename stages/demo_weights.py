@@ -1,7 +1,7 @@
-"""Train the demo's four networks from nothing on synthetic scenes; a killed run continues.
+"""Train the demo's five networks from nothing on synthetic scenes; a killed run continues.
 
 Images go to `.vigil/demo_weights`, weights to `vigil/demo/weights`. Hours on a CPU, minutes on a
-GPU; `--minutes` scales the two time-budgeted trainings.
+GPU; `--minutes` scales the three time-budgeted trainings.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from vigil.command import run
 from vigil.config import Config
+from vigil.demo.clip_data import make_crops
 from vigil.demo.images import make_images
 from vigil.errors import VigilError
 from vigil.paths import Paths
 
 TRAIN_IMAGES, VAL_IMAGES = 7000, 400
+TRAIN_SCENES, VAL_SCENES = 1500, 80  # whose crops CLIP learns from
 SHIPPED = Path("vigil") / "demo" / "weights"
 
 
@@ -27,11 +29,16 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     work = paths.cache.parent / "demo_weights"
     for split, count in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
         images(work / "images" / split, split, count, config.workers or None)
+    for split, count in (("train", TRAIN_SCENES), ("val", VAL_SCENES)):
+        folder = work / "crops" / split
+        if not (folder / "crops.npz").exists():
+            make_crops(folder, count, 2, split, config.workers or None)
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(arguments.minutes)]
     for name, options in (
         ("yolo11n", ["vigil.demo.train_yolo", *data]),
         ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
         ("rtmo", ["vigil.demo.train_rtmo", *data, *minutes]),
+        ("clip", ["vigil.demo.train_clip", "--data", str(work / "crops"), *minutes]),
         ("protogcn", ["vigil.demo.train_protogcn", "--params", arguments.params]),
     ):
         out = work / name
@@ -67,5 +74,8 @@ if __name__ == "__main__":
     run(
         main,
         __doc__,
-        ("--minutes", {"type": float, "default": 120.0, "help": "budget of SAM2 and of RTMO each"}),
+        (
+            "--minutes",
+            {"type": float, "default": 120.0, "help": "budget of SAM2, RTMO and CLIP each"},
+        ),
     )

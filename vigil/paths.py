@@ -83,6 +83,11 @@ class Paths:
         return self.pretrained / "sam2.safetensors"
 
     @property
+    def clip_text(self) -> Path:
+        """CLIP's text encoder as ONNX; its image encoder is the served model `clip_image`."""
+        return self.pretrained / "clip_text.onnx"
+
+    @property
     def stage_reports(self) -> Path:
         """What each per-video stage did to each video, one JSON a stage."""
         return self.reports / "stages"

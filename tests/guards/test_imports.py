@@ -54,6 +54,7 @@ DOORS = {
     "tritonclient": {"vigil.session", "vigil.serving", "vigil.benchmark"},
     "av": {"vigil.video"},
     "dvclive": {"vigil.models.training_hooks"},
+    "open_clip": {"vigil.perception.clip_network", "vigil.benchmark.embedding"},
     "streamlit": set(),
     "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},

@@ -32,6 +32,7 @@ from vigil.config.learning import (
 from vigil.config.perception import (
     ClipsSection,
     DetectorSection,
+    EmbedSection,
     FootageSection,
     MaskSection,
     PathsSection,
@@ -76,6 +77,7 @@ __all__ = [
     "Config",
     "DatasetSection",
     "DetectorSection",
+    "EmbedSection",
     "EnsembleSection",
     "EvaluateSection",
     "ExportSection",
@@ -129,6 +131,7 @@ class Config(Section):
     mask: MaskSection
     clips: ClipsSection
     skeletons: SkeletonsSection
+    embed: EmbedSection
     dataset: DatasetSection
     train: dict[Name, dict[str, Any]] = Field(
         description="`all`: what holds for every recognizer; `<name>`: what differs for one"

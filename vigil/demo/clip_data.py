@@ -16,7 +16,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from vigil.demo.captions import ACTIONS, COLORS, KINDS, LABELS
 from vigil.demo.images import scene_seeds
 from vigil.demo.world.render import FrameTruth
-from vigil.demo.world.scenes import Actor, Scene, make_scene
+from vigil.demo.world.scenes import Actor, Event, Scene, make_scene
 from vigil.perception.crops import cut, near_pairs, square, union
 from vigil.schema import atomic
 
@@ -41,6 +41,7 @@ _LEAST_PX: Final = 24  # and the least height of the box
 _JITTER: Final = 0.06  # of a box's size: a detector's boxes are not exact
 _LOW_M: Final = 0.55  # a head below this is on the floor
 _BENT_M: Final = 1.15  # and below this no longer upright
+_UNSURE_S: Final = 0.4  # just before an assault begins
 _WALKS, _RUNS = 0.35, 2.0  # meters per second
 
 Row = dict[str, Any]
@@ -70,25 +71,28 @@ def observe(scene: Scene, actor: Actor, time_s: float) -> Doing | None:
     for event in scene.events:
         if actor.track_id not in event.person_ids:
             continue
-        inside = event.start_s <= time_s <= event.end_s
-        if event.label == "faint" and inside:
-            if head > _BENT_M:
-                return None  # reeling, not yet fallen
-            return _doing("faint", "lie" if head < _LOW_M else "collapse")
-        if event.label == "assault" and inside:
-            first = event.person_ids[0] == actor.track_id
-            return _doing("assault", event.behavior if first else "victim")
-        if event.label == "assault" and abs(time_s - event.start_s) < 0.4:
+        if event.start_s <= time_s <= event.end_s and event.behavior not in {"walk", "stand"}:
+            return _in_event(event, actor.track_id, head)
+        if event.label == "assault" and abs(time_s - event.start_s) < _UNSURE_S:
             return None
-        if inside and event.behavior not in {"walk", "stand"}:
-            if event.behavior == "help_up" and actor.track_id == event.person_ids[1]:
-                return _doing("normal", "on_floor" if head < _BENT_M else "help_up")
-            return _doing("normal", event.behavior)
     if head < _BENT_M:
         return _doing("normal", "on_floor" if head < 0.9 else "bend")
     if speed > _RUNS:
         return _doing("normal", "run")
     return _doing("normal", "walk" if speed > _WALKS else "stand")
+
+
+def _in_event(event: Event, who: int, head: float) -> Doing | None:
+    """Say what a person does who takes part in an event, head at `head` meters."""
+    if event.label == "faint":
+        if head > _BENT_M:
+            return None  # reeling, not yet fallen
+        return _doing("faint", "lie" if head < _LOW_M else "collapse")
+    if event.label == "assault":
+        return _doing("assault", event.behavior if who == event.person_ids[0] else "victim")
+    if event.behavior == "help_up" and who == event.person_ids[1]:
+        return _doing("normal", "on_floor" if head < _BENT_M else "help_up")
+    return _doing("normal", event.behavior)
 
 
 def _doing(label: str, action: str) -> Doing:
@@ -200,7 +204,7 @@ def make_rows(scene_seed: int) -> list[Row]:
     _LAST[:] = [scene]
     edges = np.linspace(0, scene.n_frames, LOOKS + 1)
     frames = [int(rng.integers(int(a), max(int(b), int(a) + 1)))
-              for a, b in zip(edges[:-1], edges[1:], strict=True)]  # fmt: skip
+              for a, b in pairwise(edges)]  # fmt: skip
     return [row | {"scene": scene_seed} for frame in frames for row in look(scene, frame, rng)]
 
 
@@ -225,7 +229,7 @@ def make_crops(
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, context, initializer=_one_thread) as pool:
-            found = [row for rows in pool.map(partial(make_rows), seeds, chunksize=4)
+            found = [row for rows in pool.map(make_rows, seeds, chunksize=4)
                      for row in rows]  # fmt: skip
     names = ("crops", "kind", "label", "action", "shirt", "trousers", "night", "scene")
     columns = {name: np.array([row[name] for row in found]) for name in names}
@@ -252,9 +256,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="scenes to pass over")
     parser.add_argument("--workers", type=int, default=None)
     args = parser.parse_args()
-    path = make_crops(args.out, args.scenes, args.seed, args.split, args.workers, args.first)
-    with np.load(path) as data:
-        print(f"clip_data: {len(data['kind'])} crops of {args.scenes} scenes in {path}")
+    make_crops(args.out, args.scenes, args.seed, args.split, args.workers, args.first)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def square(boxes: Boxes, pad: float, min_side: float) -> Boxes:
     sides = boxes[:, 2:] - boxes[:, :2]
     half = np.maximum(sides.max(axis=1, initial=0) * (1 + 2 * pad), min_side)[:, None] / 2
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.concatenate([center - half, center + half], axis=1).astype(np.float32)
+    return np.asarray(np.concatenate([center - half, center + half], axis=1), dtype=np.float32)
 
 
 def near_pairs(boxes: Boxes, distance: float) -> NDArray[np.int64]:
@@ -65,7 +65,7 @@ def union(boxes: Boxes, pairs: NDArray[np.int64]) -> Boxes:
     """Return the (P, 4) boxes around both members of each pair."""
     one, two = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
     low, high = np.minimum(one[:, :2], two[:, :2]), np.maximum(one[:, 2:], two[:, 2:])
-    return np.concatenate([low, high], axis=1).astype(np.float32)
+    return np.asarray(np.concatenate([low, high], axis=1), dtype=np.float32)
 
 
 def cut(rgb: Image, box: NDArray[np.float32], size: int, fill: Fill) -> Image:
