@@ -129,9 +129,7 @@ def write_onnx(graph: Any, path: Path, spec: store.ModelSpec) -> None:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
         # torch's own GRU checks the width of its input in Python.
-        warnings.filterwarnings(
-            "ignore", category=torch.jit.TracerWarning, module=r"torch\.nn\.modules\.rnn"
-        )
+        warnings.filterwarnings("ignore", category=Warning, module=r"torch\.nn\.modules\.rnn")
         torch.onnx.export(
             graph, example, str(path), opset_version=OPSET, input_names=names(spec),
             output_names=list(OUTPUTS), dynamic_axes=axes, dynamo=False,
