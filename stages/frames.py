@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from vigil.words import ask_clip
-
 from vigil.command import run
 from vigil.config import Config
 from vigil.demo.true_boxes import embed_boxes
@@ -16,6 +14,7 @@ from vigil.frame_page import write_report
 from vigil.frame_report import Said, brief, report, show
 from vigil.paths import Paths
 from vigil.schema import write_json
+from vigil.words import ask_clip
 
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:

@@ -6,8 +6,6 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from vigil.words import ask_clip
-
 from vigil.clip_study import clip_table, conduct, read_clip_study
 from vigil.command import run
 from vigil.config import Config
@@ -15,6 +13,7 @@ from vigil.environment import describe
 from vigil.frame_judging import read_parts
 from vigil.paths import Paths
 from vigil.schema import write_json, write_text
+from vigil.words import ask_clip
 
 
 def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from vigil.words import ask_clip
-
 from vigil.command import run
 from vigil.config import Config
 from vigil.paths import Paths
 from vigil.schema import read_clips, write_suggestions
 from vigil.suggestions import suggest_all
+from vigil.words import ask_clip
 
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from vigil.config import Config
 from vigil.errors import InputError
 from vigil.items import Item, Work, run_items
 from vigil.paths import Paths
+from vigil.perception.embedder import embed_item, embed_key
 from vigil.schema import Embeddings, Tracks
 from vigil.video import list_videos
 
@@ -24,8 +25,6 @@ def embed_boxes(boxes: Mapping[str, Tracks], config: Config, paths: Paths) -> di
     Raises:
         InputError: a video that is not there or cannot be decoded.
     """
-    from vigil.perception.embedder import embed_item, embed_key
-
     work = paths.cache.parent / "true_boxes"
     for name, tracks in boxes.items():
         tracks.write(work / "tracks" / f"{name}.parquet")
