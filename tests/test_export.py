@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import onnx
 import pytest
 import torch
 
+from tests.conftest import ROOT
 from tests.skeletons import annotation, config, write_set
 from vigil import export as exporting
 from vigil.config import load
+from vigil.crop_graph import SUFFIX, CropDoor
 from vigil.dataset import tensors
 from vigil.errors import InputError, ModelError
 from vigil.models import store
+from vigil.models.reading import SequenceReading
 from vigil.serving.repository import check_model, parse_config, parse_labels
 from vigil.session import OnnxSession
 
@@ -141,12 +145,18 @@ def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:
         assert int(packed["data_samples"].gt_labels.item) == labels[index]
 
 
-def test_committed_configuration_is_what_the_shipped_parameters_give(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["protogcn", "clip_gru", "clip_gru_crops"])
+def test_committed_configuration_is_what_the_shipped_parameters_give(
+    tmp_path: Path, name: str
+) -> None:
     """Change params.yaml or a template, and the files in git must follow (`stages.export`)."""
-    root = Path(__file__).parent.parent
-    cfg, paths = load(root / "params.yaml")
-    spec = store.ModelSpec.of("protogcn", cfg.classes, cfg.models, cfg.dataset)
-    exporting.write_configs(tmp_path, spec, cfg.export)
+    cfg, paths = load(ROOT / "params.yaml")
+    spec = store.ModelSpec.of(name.removesuffix(SUFFIX), cfg.classes, cfg.models, cfg.dataset)
+    if isinstance(spec.reads, SequenceReading):
+        clip = f"{cfg.weights.set}/{cfg.weights.clip}"
+        spec = replace(spec, name=name, reads=replace(spec.reads, clip=clip))
+    door = CropDoor(spec.reads, cfg.embed.crop_px) if name.endswith(SUFFIX) else None
+    exporting.write_configs(tmp_path, spec, cfg.export, door)
     for path in tmp_path.rglob("*.*"):
-        committed = paths.triton_repo / "protogcn" / path.relative_to(tmp_path)
+        committed = paths.triton_repo / name / path.relative_to(tmp_path)
         assert committed.read_text() == path.read_text(), committed

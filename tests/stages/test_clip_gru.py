@@ -16,6 +16,7 @@ from tests.test_crop_graph import image_encoder
 from tests.tracks import DIM, bag
 from vigil.config import load
 from vigil.errors import InputError
+from vigil.evaluation.scores import read_scores
 from vigil.paths import Paths
 from vigil.schema import (
     Clip,
@@ -30,6 +31,8 @@ from vigil.schema import (
     write_labels,
 )
 from vigil.serving.repository import check_model
+from vigil.serving.server import EmbeddedTriton
+from vigil.serving.trial import ask
 
 NAMES = ("protogcn", "clip_gru")
 
@@ -138,3 +141,20 @@ def test_an_unknown_fusion_is_named(parameters: Path) -> None:
     cfg, paths = load(parameters)
     with pytest.raises(InputError, match=r"fuse: expected one of \['fused'\], got nobody"):
         fuse.main(cfg, paths, Namespace(name="nobody"))
+
+
+@pytest.mark.slow
+def test_the_server_is_asked_about_whole_clips_whatever_a_model_reads(parameters: Path) -> None:
+    """The answers over the network are those of the report, pooled from sequences or not."""
+    cfg, paths = load(parameters)
+    with EmbeddedTriton(paths.triton_repo, ["clip_gru", "fused"]) as server:
+        for name in ("clip_gru", "fused"):
+            answers = ask(cfg, paths, name, {"http": server.http_url, "grpc": server.grpc_url})
+            scores, classes = read_scores(paths.reports / name / "scores.csv")
+            served = {
+                clip_id: [said.probabilities[label] for label in classes]
+                for clip_id, said in zip(answers.clip_ids, answers.predictions, strict=True)
+            }
+            for clip_id, row in zip(scores.clips, scores.probabilities, strict=True):
+                assert served[clip_id] == pytest.approx(row.tolist(), abs=1e-4)
+            assert answers.agree < 1e-6
