@@ -30,9 +30,8 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     for split, count in (("train", TRAIN_IMAGES), ("val", VAL_IMAGES)):
         images(work / "images" / split, split, count, config.workers or None)
     for split, count in (("train", TRAIN_SCENES), ("val", VAL_SCENES)):
-        folder = work / "crops" / split
-        if not (folder / "crops.npz").exists():
-            make_crops(folder, count, 2, split, config.workers or None)
+        if not (work / "crops" / split / "crops.npz").exists():
+            make_crops(work / "crops" / split, count, 2, split, config.workers or None)
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(arguments.minutes)]
     for name, options in (
         ("yolo11n", ["vigil.demo.train_yolo", *data]),

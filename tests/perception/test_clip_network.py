@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vigil import compat
 from vigil.errors import ModelError
 from vigil.perception import clip_network
 from vigil.perception.clip_network import MEAN, STD, Clip
@@ -112,14 +114,20 @@ def test_an_official_file_is_loaded_by_open_clip_with_its_own_layout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenAI publishes TorchScript archives; this one has their layout and a tiny size."""
+    compat.apply()
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     torch.manual_seed(1)
     vision = CLIPVisionCfg(layers=1, width=64, patch_size=16, image_size=32)
     text = CLIPTextCfg(context_length=77, vocab_size=49408, width=64, heads=1, layers=1)
     model = CLIP(16, vision, text, quick_gelu=True).eval()
+    mask = model.attn_mask
+    del model.attn_mask  # no entry of OpenAI's files: there it is a constant of the code
+    model.attn_mask = mask
     example = (torch.zeros(1, 3, 32, 32), torch.zeros(1, 77, dtype=torch.long))
-    torch.jit.trace(model, example, check_trace=False).save(tmp_path / "tiny.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing, which is not what is tested
+        torch.jit.trace(model, example, check_trace=False).save(tmp_path / "tiny.pt")
     monkeypatch.setitem(clip_network.DIMENSIONS, "ViT-B-32", 16)  # type: ignore[misc]
     found = clip_network.load(tmp_path / "tiny.pt", "ViT-B-32")
     assert (found.image_size, found.dim) == (32, 16)

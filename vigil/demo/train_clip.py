@@ -48,7 +48,7 @@ class Recipe:
     """
 
     minutes: float = 40.0
-    batch: int = 128
+    batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     clip: float = 1.0
@@ -59,7 +59,7 @@ class Recipe:
     light: float = 0.25
     averaging: float = 0.995
     checkpoint_minutes: float = 2.0
-    validate_minutes: float = 5.0
+    validate_minutes: float = 10.0
     seed: int = 0
 
 
