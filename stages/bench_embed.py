@@ -1,4 +1,4 @@
-"""Measure the embedding of one tracked video beside CLIP called crop by crop."""
+"""Measure the embedding of one tracked video beside CLIP called frame by frame."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
         f"bench_embed: {arguments.architecture}, {timing.crops} crops of {video.name}, {provider}\n"
         f"  crop by crop  {timing.crops / timing.one_by_one_s:8.1f} crops/s  open_clip in torch\n"
         f"  embed         {timing.crops / timing.batched_s:8.1f} crops/s  batch {section.batch}\n"
-        f"  gain          {timing.gain:8.2f} times, vectors differ by at most {timing.worst:.1e}"
+        f"  gain          {timing.gain:8.2f} times, vectors differ by at most {timing.worst:.1e}\n"
+        f"  every frame   {timing.every_frame_s:8.1f} s for {timing.every_crops} crops, singly\n"
+        f"  every {section.every_s} s   {timing.batched_s:8.1f} s by embed: "
+        f"{timing.every_frame_s / timing.batched_s:.1f} times as fast"
     )
 
 

@@ -1,4 +1,4 @@
-"""How fast the `embed` stage's code is beside CLIP called crop by crop, on the same crops."""
+"""How fast the `embed` stage's code is beside CLIP called frame by frame, crop by crop."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ from vigil.video import decode
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for the same crops of one video, each the least of the repeats.
+    """Seconds for one video, the first two each the least of the repeats.
 
     Attributes:
         crops: how many.
         one_by_one_s: open_clip in torch, prepared by its own transform, one crop a call.
         batched_s: `embed_video`.
+        every_frame_s: as `one_by_one_s`, but on every frame instead of every `every_s`.
+        every_crops: how many crops that is.
         worst: largest difference of a number of the two sets of vectors.
     """
 
     crops: int
     one_by_one_s: float
     batched_s: float
+    every_frame_s: float
+    every_crops: int
     worst: float
 
     @property
@@ -59,24 +63,33 @@ def compare(
         InputError: the video cannot be decoded.
     """
     table = embed_video(video, tracks, embedder, config)
-    frames = sorted(set(table.frame.tolist()))
+    frames = set(table.frame.tolist())
     slow, fast = [], []
     single = np.zeros((0, clip.dim), np.float32)
     for _ in range(repeats):
-        seconds, single = _timed(lambda: one_by_one(video, tracks, clip, config, set(frames)))
+        seconds, single = _timed(lambda: one_by_one(video, tracks, clip, config, frames))
         slow.append(seconds)
         seconds, _ = _timed(
             lambda: embed_video(video, tracks, embedder, config).embedding.astype(np.float32)
         )
         fast.append(seconds)
+    seconds, every = _timed(lambda: one_by_one(video, tracks, clip, config, None))
     worst = float(np.abs(single - table.embedding.astype(np.float32)).max())
-    return Timing(len(table), min(slow), min(fast), worst)
+    return Timing(len(table), min(slow), min(fast), seconds, len(every), worst)
 
 
 def one_by_one(
-    video: Path, tracks: Tracks, clip: Clip, config: EmbedSection, frames: set[int]
+    video: Path, tracks: Tracks, clip: Clip, config: EmbedSection, frames: set[int] | None
 ) -> NDArray[np.float32]:
-    """Return the (N, D) vectors as plain open_clip code gets them: one crop, one call."""
+    """Return the (N, D) vectors as plain open_clip code gets them: one crop, one call.
+
+    Args:
+        video: footage.
+        tracks: its people.
+        clip: the network.
+        config: which crops.
+        frames: which frames; None for all.
+    """
     apply()
     from open_clip.transform import image_transform
     from PIL import Image
@@ -84,7 +97,7 @@ def one_by_one(
     prepare = image_transform(clip.image_size, is_train=False)
     vectors = []
     for frame in decode(video):
-        if frame.index not in frames:
+        if frames is not None and frame.index not in frames:
             continue
         low, high = np.searchsorted(tracks.frame, [frame.index, frame.index + 1])
         size = (frame.rgb.shape[1], frame.rgb.shape[0])
