@@ -1,19 +1,27 @@
-"""Cut every video into windows of fixed length."""
+"""Cut every video into windows of fixed length, and make small copies that browsers play."""
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from vigil.clips import propose_clips
 from vigil.command import run
 from vigil.config import Config
 from vigil.errors import InputError
+from vigil.items import Work, run_items
 from vigil.paths import Paths
+from vigil.proxies import proxy_item, proxy_items, proxy_key
 from vigil.schema import Clip, Timeline, Tracks, write_clips, write_json
 
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
-    """Write the windows of all videos into one table."""
+    """Write the windows of all videos into one table, and a proxy of each video."""
+    print(_cut(config, paths))
+    print(_copy(config, paths))
+
+
+def _cut(config: Config, paths: Paths) -> str:
     clips: list[Clip] = []
     rows: list[dict[str, object]] = []
     for path in sorted(paths.tracks.glob("*.parquet")):
@@ -32,7 +40,24 @@ def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
     write_clips(paths.clips, clips)
     none = sum(row["clips"] == 0 for row in rows)
     line = f"clips: {len(clips)} windows of {len(rows)} videos"
-    print(line + (f"; {none} too short for one" if none else ""))
+    return line + (f"; {none} too short for one" if none else "")
+
+
+def _copy(config: Config, paths: Paths) -> str:
+    params = config.clips.proxy
+    work = Work(
+        stage="proxies",
+        compute=partial(proxy_item, params),
+        outputs={
+            "proxy.mp4": paths.proxies / "{id}.mp4",
+            "thumbnail.jpg": paths.proxies / "{id}.jpg",
+        },
+        key=proxy_key(params),
+    )
+    report = paths.stage_reports / "proxies.json"
+    items = proxy_items(paths, params)
+    done = run_items(work, items, cache=paths.cache, report=report, workers=config.workers)
+    return done.summary()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import torch
 from vigil import compat
 
 
+@pytest.mark.slow
 def test_torchvision_sam2_and_the_mm_packages_import_after_apply() -> None:
     """A fresh interpreter imports all of them, and mmengine still takes mmcv as lite."""
     code = (

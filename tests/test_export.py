@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from tests.conftest import ROOT
 from tests.skeletons import annotation, config, write_set
 from vigil import export as exporting
-from vigil.config import load
+from vigil.config import ModelSection, load
 from vigil.crop_graph import SUFFIX, CropDoor
 from vigil.dataset import tensors
 from vigil.errors import InputError, ModelError
@@ -80,6 +82,22 @@ def test_the_file_is_opset_17_ir_8_with_metadata_and_one_dynamic_axis(tmp_path: 
     assert parse_labels(session.metadata["labels"]) == list(CLASSES)
     assert session.metadata["clip_len"] == "16"
     assert {"layout", "stream", "norm", "sampling", "max_persons"} <= set(session.metadata)
+
+
+def test_whatever_is_no_text_stands_in_the_metadata_as_json(tmp_path: Path) -> None:
+    own = {"num_joints": 3, "parents": [0, 0, 0], "center": 0, "mirror": [0, 2, 1],
+           "sources": [[11, 12], [5], [6]]}  # fmt: skip
+    params = config().models["protogcn"].model_dump() | {"layout": own, "stages": (1, 1)}
+    section = TypeAdapter(ModelSection).validate_python(params)
+    told = exporting.metadata(
+        store.ModelSpec.of("protogcn", CLASSES, {"protogcn": section}, config().dataset)
+    )
+    assert all(isinstance(value, str) for value in told.values())
+    assert json.loads(told["layout"]).items() >= own.items()
+    assert json.loads(told["stages"]) == [1, 1]
+    assert told["stream"] == "jm", "text is not quoted"
+    named = store.ModelSpec.of("protogcn", CLASSES, config().models, config().dataset)
+    assert exporting.metadata(named)["layout"] == "coco"
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])

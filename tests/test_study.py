@@ -39,6 +39,7 @@ def write_real(path: Path) -> None:
     write_annotations(path, {}, rows)
 
 
+@pytest.mark.slow
 def test_every_row_is_scored_on_every_clip_and_nothing_is_trained_twice(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, ROWS))
     write_real(tmp_path / "real.pkl")
@@ -56,6 +57,7 @@ def test_every_row_is_scored_on_every_clip_and_nothing_is_trained_twice(tmp_path
     assert "| both |" in table(list(first.values()))
 
 
+@pytest.mark.slow
 def test_folds_never_divide_a_scene(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, {"plain": {"model": "protogcn"}}))
     write_real(tmp_path / "real.pkl")

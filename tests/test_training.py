@@ -123,8 +123,22 @@ def best_epoch(run: Path) -> int:
     return min(losses, key=lambda epoch: losses[epoch])
 
 
+def turned(annotations: Path, part: str, path: Path) -> Path:
+    """Write the annotations with the labels of one split turned over."""
+    splits, rows = read_annotations(annotations)
+    held = set(splits.get(part, ()))
+    write_annotations(
+        path,
+        splits,
+        [row | {"label": 1 - row["label"]} if row["frame_dir"] in held else row for row in rows],
+    )
+    return path
+
+
 def test_it_stops_when_validation_no_longer_gains(annotations: Path, tmp_path: Path) -> None:
+    """With validation labels turned over, what is learned makes the validation loss rise."""
     cfg = config(epochs=19, lr=0.1, patience_epochs=2, select="best")
+    annotations = turned(annotations, "val", tmp_path / "annotations.pkl")
     run = train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work")
     last = max(curve(run, "train/loss")) + 1
     assert last == best_epoch(run) + 2 < 19
@@ -138,15 +152,9 @@ def test_the_best_weights_are_chosen_on_validation_and_never_on_test(
     annotations: Path, tmp_path: Path
 ) -> None:
     """Turning every test label over changes nothing; turning every validation label does."""
-    splits, rows = read_annotations(annotations)
     chosen = {}
     for part in ("none", "test", "val"):
-        held = set(splits.get(part, ()))
-        turned = [
-            row | {"label": 1 - row["label"]} if row["frame_dir"] in held else row for row in rows
-        ]
-        path = tmp_path / part / "annotations.pkl"
-        write_annotations(path, splits, turned)
+        path = turned(annotations, part, tmp_path / part / "annotations.pkl")
         cfg = config(epochs=6, lr=0.1, ema_momentum=0.2, select="best")
         run = train("protogcn", cfg, path, tmp_path / part / "model", tmp_path / part)
         assert (run / f"best_val_loss_epoch_{best_epoch(run)}.pth").is_file()

@@ -95,14 +95,17 @@ def publish(
 
 
 def metadata(spec: store.ModelSpec) -> dict[str, str]:
-    """Return what the graph says about itself, every value a string."""
+    """Return what the graph says about itself: text as it is, everything else as JSON."""
     parts = {
         "name": spec.name,
-        "labels": json.dumps(list(spec.classes), ensure_ascii=False),
+        "labels": list(spec.classes),
         **spec.reads.facts,
         "outputs": "probabilities: softmax of logits",
     }
-    return {key: str(value) for key, value in (spec.params | parts).items()}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in (spec.params | parts).items()
+    }
 
 
 def write_onnx(graph: Any, path: Path, spec: store.ModelSpec) -> None:

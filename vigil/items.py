@@ -1,34 +1,30 @@
-"""Work on many videos: content-addressed cache, quarantine, progress, one process per core.
+"""Work on many videos: content-addressed cache, quarantine, progress.
 
 An item's key is the sha256 of its input files, the stage's parameters, the hashes of the weights
 it uses and a version constant of the code. A key that was computed before is a `hit` and is only
-linked into place; everything else is computed in a worker process, in a temporary folder that is
-renamed when complete, so that a killed run leaves nothing half-written. An item that fails is
-quarantined with its reason and the run goes on.
+linked into place; everything else is computed in a worker process (`vigil.workers`), in a
+temporary folder that is renamed when complete, so that a killed run leaves nothing half-written.
+An item that fails is quarantined with its reason and the run goes on.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
-from vigil.errors import InputError, VigilError
+from vigil.errors import InputError
 from vigil.schema import write_json
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from vigil.workers import run_jobs
 
 
 @dataclass(frozen=True)
@@ -229,88 +225,20 @@ def _compute_all(
         return
     store.mkdir(parents=True, exist_ok=True)
     _remove_partials(store)
-    count = min(workers or os.cpu_count() or 1, len(items))
-    queue = list(reversed(items))
-    while queue:
-        survivors: list[Item] = []
-        with _pool(count) as pool:
-            pending: dict[Future[float], Item] = {}
-            while queue or pending:
-                while queue and len(pending) < count:
-                    item = queue.pop()
-                    pending[pool.submit(_compute_one, work, item, store, keys[item.id].digest)] = (
-                        item
-                    )
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                crashed = False
-                for future in done:
-                    item = pending.pop(future)
-                    try:
-                        yield item, None, future.result()
-                    except BrokenProcessPool:
-                        crashed = True
-                        survivors.append(item)
-                    except _ItemFailed as error:
-                        yield item, str(error), error.seconds
-                if crashed:
-                    survivors.extend(pending.values())
-                    break
-        yield from _retry_alone(work, survivors, store, keys)
+    jobs = [(item, keys[item.id].digest) for item in items]
+    for outcome in run_jobs(functools.partial(_compute_one, work, store), jobs, workers):
+        item, reason = outcome.job[0], outcome.error
+        if outcome.died:
+            reason = f"{item.id}: {reason}"
+        if reason is not None and not reason.startswith(f"{work.stage}:"):
+            reason = f"{work.stage}: {reason}"
+        yield item, reason, outcome.seconds
     _remove_partials(store)
 
 
-def _retry_alone(
-    work: Work, items: Sequence[Item], store: Path, keys: Mapping[str, _Key]
-) -> Iterator[tuple[Item, str | None, float]]:
-    """After a worker died, run its possible culprits one by one: only the guilty one is lost."""
-    for item in items:
-        with _pool(1) as pool:
-            try:
-                digest = keys[item.id].digest
-                yield item, None, pool.submit(_compute_one, work, item, store, digest).result()
-            except BrokenProcessPool:
-                yield item, f"{work.stage}: {item.id}: the worker process died", 0.0
-            except _ItemFailed as error:
-                yield item, str(error), error.seconds
-
-
-def _pool(count: int) -> ProcessPoolExecutor:
-    """Spawned workers, one thread each: parallel videos beat parallel loops.
-
-    The variables are read when the numeric libraries load, so the workers must inherit them.
-    """
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    context = get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when the command is killed: its queue would keep it waiting for ever."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-class _ItemFailed(Exception):
-    """Carries an item's one-line reason and the seconds it took across the process border."""
-
-    def __init__(self, reason: str, seconds: float) -> None:
-        super().__init__(reason, seconds)
-        self.reason = reason
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-def _compute_one(work: Work, item: Item, store: Path, digest: str) -> float:
-    """Compute one item into `store/<digest>`; return the seconds it took."""
-    began = time.perf_counter()
+def _compute_one(work: Work, store: Path, job: tuple[Item, str]) -> None:
+    """Compute one item into `store/<digest>`; runs in a worker."""
+    item, digest = job
     partial = Path(tempfile.mkdtemp(prefix=".part-", dir=store))
     try:
         work.compute(item, partial)
@@ -322,14 +250,8 @@ def _compute_one(work: Work, item: Item, store: Path, digest: str) -> float:
         if final.exists():
             shutil.rmtree(final)
         os.replace(partial, final)
-    except Exception as error:
-        reason = str(error) if isinstance(error, VigilError) else f"{type(error).__name__}: {error}"
-        line = " ".join(reason.split())
-        prefix = "" if line.startswith(f"{work.stage}:") else f"{work.stage}: "
-        raise _ItemFailed(prefix + line, time.perf_counter() - began) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return time.perf_counter() - began
 
 
 def _remove_partials(store: Path) -> None:

@@ -58,6 +58,11 @@ class Paths:
         return self.data / "clips.parquet"
 
     @property
+    def proxies(self) -> Path:
+        """Small copies of the videos that browsers play and seek, and a thumbnail of each."""
+        return self.data / "proxies"
+
+    @property
     def skeletons(self) -> Path:
         """COCO-17 keypoints of every tracked person, one Parquet file a video."""
         return self.data / "skeletons"

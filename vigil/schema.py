@@ -9,14 +9,10 @@ metadata. Writers write to a temporary name and rename.
 from __future__ import annotations
 
 import csv
-import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,165 +20,50 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vigil.errors import InputError
+from vigil.files import atomic, read_csv, write_json, write_text
+from vigil.tables import UNITS, VERSION, Table, column, note, read_parquet, rows, vector
 
-VERSION = "1"
-_UNITS = "pixels of the original frame, xyxy; frames 0-based; seconds from the first frame"
+__all__ = [
+    "CARRIED",
+    "FALLBACK",
+    "JOINTS",
+    "JUDGED",
+    "NOBODY",
+    "VERSION",
+    "Clip",
+    "Embeddings",
+    "Event",
+    "FrameScores",
+    "Label",
+    "Masks",
+    "Skeletons",
+    "Suggestion",
+    "Table",
+    "Timeline",
+    "Tracks",
+    "atomic",
+    "clip_id",
+    "read_clips",
+    "read_csv",
+    "read_events",
+    "read_groups",
+    "read_labels",
+    "read_suggestions",
+    "write_clips",
+    "write_events",
+    "write_groups",
+    "write_json",
+    "write_labels",
+    "write_suggestions",
+    "write_text",
+]
+
 JOINTS = 17
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that replaces it when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path` atomically."""
-    with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON to `path` atomically; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def clip_id(video_id: str, start_s: float, end_s: float) -> str:
     """Return the stable id of a window: `<video_id>@<start_ms>-<end_ms>`."""
     return f"{video_id}@{round(start_s * 1000)}-{round(end_s * 1000)}"
-
-
-def _column(kind: pa.DataType) -> Any:
-    return field(metadata={"arrow": kind})
-
-
-def _note() -> Any:
-    """Declare a field that is kept in the file's metadata instead of in a column."""
-    return field(metadata={"note": True})
-
-
-def _vector(length: int) -> pa.DataType:
-    return pa.list_(pa.float32(), length)
-
-
-def _rows(kind: pa.DataType) -> pa.DataType:
-    """Return the type of fixed-size lists whose length the array says, one for the whole file."""
-    return pa.list_(kind)
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Base of the per-video formats: parallel columns, validated when made.
-
-    Attributes:
-        video_id: the video that the rows belong to.
-        width: frame width in pixels, as shown (rotation applied).
-        height: frame height in pixels.
-    """
-
-    kind: ClassVar[str]
-    video_id: str
-    width: int
-    height: int
-
-    def __post_init__(self) -> None:
-        lengths = {f.name: len(getattr(self, f.name)) for f in self._columns()}
-        if len(set(lengths.values())) > 1:
-            raise InputError(f"{self.kind}: {self.video_id}: expected equal columns, got {lengths}")
-
-    def __len__(self) -> int:
-        return len(getattr(self, self._columns()[0].name))
-
-    @classmethod
-    def _columns(cls) -> list[Any]:
-        return [f for f in fields(cls) if "arrow" in f.metadata]
-
-    @classmethod
-    def _notes(cls) -> list[Any]:
-        return [f for f in fields(cls) if "note" in f.metadata]
-
-    def write(self, path: Path) -> None:
-        """Write the table as Parquet (zstd) to `path`, atomically."""
-        arrays = {f.name: _to_arrow(getattr(self, f.name), f.metadata["arrow"])
-                  for f in self._columns()}  # fmt: skip
-        info = {"kind": self.kind, "version": VERSION, "units": _UNITS, "video_id": self.video_id,
-                "width": str(self.width), "height": str(self.height),
-                **{f.name: json.dumps(getattr(self, f.name), ensure_ascii=False)
-                   for f in self._notes()}}  # fmt: skip
-        table = pa.table(arrays).replace_schema_metadata(info)
-        with atomic(path) as partial:
-            pq.write_table(table, partial, compression="zstd")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a table that `write` wrote.
-
-        Raises:
-            InputError: not such a file, or of another kind or version.
-        """
-        table, info = _read_parquet(path, cls.kind)
-        columns = {f.name: _from_arrow(_get(table, f.name, path), f.metadata["arrow"])
-                   for f in cls._columns()}  # fmt: skip
-        notes = {f.name: _note_value(info, f.name, path) for f in cls._notes()}
-        return cls(info["video_id"], int(info["width"]), int(info["height"]), **notes, **columns)
-
-
-def _to_arrow(values: Any, kind: pa.DataType) -> pa.Array:
-    if not pa.types.is_list(kind) and not pa.types.is_fixed_size_list(kind):
-        return pa.array(values, type=kind)
-    array = np.ascontiguousarray(values, dtype=_float_dtype(kind))
-    length = array.shape[1] if pa.types.is_list(kind) else kind.list_size
-    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), length)
-
-
-def _float_dtype(kind: pa.DataType) -> np.dtype[Any]:
-    """Return NumPy's type of the floating-point elements of a list type."""
-    return np.dtype(f"f{kind.value_type.bit_width // 8}")
-
-
-def _from_arrow(column: pa.ChunkedArray, kind: pa.DataType) -> Any:
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return np.array(flat, dtype=_float_dtype(kind)).reshape(len(column), column.type.list_size)
-    if pa.types.is_primitive(kind):
-        return np.array(column.to_numpy())
-    return column.to_pylist()
-
-
-def _note_value(info: Mapping[str, str], name: str, path: Path) -> Any:
-    """Return a field's value from the metadata, sequences as tuples."""
-    if name not in info:
-        raise InputError(f"{path.name}: expected {name!r} in the metadata, got {sorted(info)}")
-    value = json.loads(info[name])
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _get(table: pa.Table, name: str, path: Path) -> pa.ChunkedArray:
-    if name not in table.column_names:
-        raise InputError(f"{path.name}: expected a column {name!r}, got {table.column_names}")
-    return table[name]
-
-
-def _read_parquet(path: Path, kind: str) -> tuple[pa.Table, dict[str, str]]:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: expected a {kind} Parquet file, got {error}") from error
-    raw = table.schema.metadata or {}
-    info = {key.decode(): value.decode() for key, value in raw.items() if not key.startswith(b"A")}
-    found = (info.get("kind"), info.get("version"))
-    if found != (kind, VERSION):
-        raise InputError(f"{path}: expected {kind} version {VERSION}, got {found[0]} {found[1]}")
-    return table, info
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +75,7 @@ class Timeline(Table):
     """
 
     kind: ClassVar[str] = "timeline"
-    time_s: NDArray[np.float64] = _column(pa.float64())
+    time_s: NDArray[np.float64] = column(pa.float64())
 
     @property
     def frame_interval_s(self) -> float:
@@ -220,11 +101,11 @@ class Tracks(Table):
     """
 
     kind: ClassVar[str] = "tracks"
-    frame: NDArray[np.int32] = _column(pa.int32())
-    time_s: NDArray[np.float64] = _column(pa.float64())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    xyxy: NDArray[np.float32] = _column(_vector(4))
-    score: NDArray[np.float32] = _column(pa.float32())
+    frame: NDArray[np.int32] = column(pa.int32())
+    time_s: NDArray[np.float64] = column(pa.float64())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    xyxy: NDArray[np.float32] = column(vector(4))
+    score: NDArray[np.float32] = column(pa.float32())
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,10 +121,10 @@ class Masks(Table):
     """
 
     kind: ClassVar[str] = "masks"
-    frame: NDArray[np.int32] = _column(pa.int32())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    rle: list[bytes] = _column(pa.binary())
-    source: list[str] = _column(pa.string())
+    frame: NDArray[np.int32] = column(pa.int32())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    rle: list[bytes] = column(pa.binary())
+    source: list[str] = column(pa.string())
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,11 +140,11 @@ class Skeletons(Table):
     """
 
     kind: ClassVar[str] = "skeletons"
-    frame: NDArray[np.int32] = _column(pa.int32())
-    time_s: NDArray[np.float64] = _column(pa.float64())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    keypoints: NDArray[np.float32] = _column(_vector(2 * JOINTS))
-    scores: NDArray[np.float32] = _column(_vector(JOINTS))
+    frame: NDArray[np.int32] = column(pa.int32())
+    time_s: NDArray[np.float64] = column(pa.float64())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    keypoints: NDArray[np.float32] = column(vector(2 * JOINTS))
+    scores: NDArray[np.float32] = column(vector(JOINTS))
 
     @property
     def xy(self) -> NDArray[np.float32]:
@@ -296,16 +177,16 @@ class Embeddings(Table):
     """
 
     kind: ClassVar[str] = "embeddings"
-    clip: str = _note()
-    frame: NDArray[np.int32] = _column(pa.int32())
-    time_s: NDArray[np.float64] = _column(pa.float64())
-    track_id: NDArray[np.int32] = _column(pa.int32())
-    other_id: NDArray[np.int32] = _column(pa.int32())
-    x1: NDArray[np.float32] = _column(pa.float32())
-    y1: NDArray[np.float32] = _column(pa.float32())
-    x2: NDArray[np.float32] = _column(pa.float32())
-    y2: NDArray[np.float32] = _column(pa.float32())
-    embedding: NDArray[np.float16] = _column(_rows(pa.float16()))
+    clip: str = note()
+    frame: NDArray[np.int32] = column(pa.int32())
+    time_s: NDArray[np.float64] = column(pa.float64())
+    track_id: NDArray[np.int32] = column(pa.int32())
+    other_id: NDArray[np.int32] = column(pa.int32())
+    x1: NDArray[np.float32] = column(pa.float32())
+    y1: NDArray[np.float32] = column(pa.float32())
+    x2: NDArray[np.float32] = column(pa.float32())
+    y2: NDArray[np.float32] = column(pa.float32())
+    embedding: NDArray[np.float16] = column(rows(pa.float16()))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -351,13 +232,13 @@ class FrameScores(Table):
     """
 
     kind: ClassVar[str] = "frame_scores"
-    system: str = _note()
-    classes: tuple[str, ...] = _note()
-    frame: NDArray[np.int32] = _column(pa.int32())
-    time_s: NDArray[np.float64] = _column(pa.float64())
-    score: NDArray[np.float32] = _column(pa.float32())
-    probabilities: NDArray[np.float32] = _column(_rows(pa.float32()))
-    source: NDArray[np.int8] = _column(pa.int8())
+    system: str = note()
+    classes: tuple[str, ...] = note()
+    frame: NDArray[np.int32] = column(pa.int32())
+    time_s: NDArray[np.float64] = column(pa.float64())
+    score: NDArray[np.float32] = column(pa.float32())
+    probabilities: NDArray[np.float32] = column(rows(pa.float32()))
+    source: NDArray[np.int8] = column(pa.int8())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -401,7 +282,7 @@ _CLIP_COLUMNS = pa.schema(
 def write_clips(path: Path, clips: Sequence[Clip]) -> None:
     """Write the clips of all videos as Parquet to `path`, atomically."""
     rows = [vars(clip) for clip in clips]
-    info = {"kind": "clips", "version": VERSION, "units": _UNITS}
+    info = {"kind": "clips", "version": VERSION, "units": UNITS}
     table = pa.Table.from_pylist(rows, schema=_CLIP_COLUMNS).replace_schema_metadata(info)
     with atomic(path) as partial:
         pq.write_table(table, partial, compression="zstd")
@@ -413,7 +294,7 @@ def read_clips(path: Path) -> list[Clip]:
     Raises:
         InputError: not such a file.
     """
-    table, _ = _read_parquet(path, "clips")
+    table, _ = read_parquet(path, "clips")
     return [Clip(**row) for row in table.to_pylist()]
 
 
@@ -456,6 +337,23 @@ def read_labels(path: Path) -> list[Label]:
         Label(row["clip_id"], row["label"], row.get("annotator") or "", row.get("labeled_at") or "")
         for row in rows
     ]
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read the CSV `video_id,group` that says which videos share a scene or session.
+
+    Raises:
+        InputError: the file is missing, has no row, or lacks a column.
+    """
+    return {row["video_id"]: row["group"] for row in read_csv(path, ("video_id", "group"))}
+
+
+def write_groups(path: Path, groups: Mapping[str, str]) -> None:
+    """Write the CSV that `read_groups` reads, atomically."""
+    with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["video_id", "group"])
+        writer.writerows(sorted(groups.items()))
 
 
 @dataclass(frozen=True)
@@ -503,23 +401,6 @@ def read_suggestions(path: Path, classes: Sequence[str]) -> list[Suggestion]:
             raise InputError(f"{path}: line {line}: expected probabilities, got {values}")
         found.append(Suggestion(row["clip_id"], row["system"], values))
     return found
-
-
-def read_groups(path: Path) -> dict[str, str]:
-    """Read the CSV `video_id,group` that says which videos share a scene or session.
-
-    Raises:
-        InputError: the file is missing, has no row, or lacks a column.
-    """
-    return {row["video_id"]: row["group"] for row in read_csv(path, ("video_id", "group"))}
-
-
-def write_groups(path: Path, groups: Mapping[str, str]) -> None:
-    """Write the CSV that `read_groups` reads, atomically."""
-    with atomic(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video_id", "group"])
-        writer.writerows(sorted(groups.items()))
 
 
 @dataclass(frozen=True)
@@ -598,43 +479,3 @@ def _event(path: Path, line: int, row: Mapping[str, str], classes: Sequence[str]
             f"{path}: line {line}: expected 0 <= start_s < end_s, got {start_s} and {end_s}"
         )
     return Event(row["video_id"], row["label"], start_s, end_s, tracks, points)
-
-
-def read_csv(path: Path, required: Sequence[str], empty: bool = False) -> list[dict[str, str]]:
-    """Read a UTF-8 CSV with a header into one mapping per row.
-
-    Args:
-        path: the file.
-        required: columns that every row must fill.
-        empty: take a file with a header and no row.
-
-    Raises:
-        InputError: unreadable, without rows, or without a required column or value.
-    """
-    header, rows = _guard(path, lambda: _table(path))
-    if not rows and not (empty and header):
-        raise InputError(f"{path}: expected a header and at least one row, got none")
-    missing = [name for name in required if name not in header]
-    if missing and not rows:
-        raise InputError(f"{path}: expected the columns {list(required)}, got {list(header)}")
-    for number, row in enumerate(rows, start=2):
-        for name in required:
-            if not row.get(name):
-                raise InputError(f"{path}: line {number}: expected a value for {name!r}, got none")
-    return rows
-
-
-_Rows = tuple[Sequence[str], list[dict[str, str]]]
-
-
-def _table(path: Path) -> _Rows:
-    reader = csv.DictReader(path.read_text("utf-8-sig").splitlines())
-    rows = list(reader)
-    return reader.fieldnames or (), rows
-
-
-def _guard(path: Path, read: Callable[[], _Rows]) -> _Rows:
-    try:
-        return read()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: expected a readable UTF-8 CSV, got {error}") from error

@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vigil import compat, models
 from vigil.config import Config, SequenceSection, TrainSection
 from vigil.dataset import EMBEDDINGS, read_annotations, select
@@ -25,12 +23,12 @@ from vigil.items import file_hash
 from vigil.models import processes
 from vigil.models.reading import SequenceReading
 from vigil.models.runner import Job, runner_config
-from vigil.models.store import ModelSpec, build, save, served
+from vigil.models.store import ModelSpec, save
 from vigil.splits import split_name
 from vigil.weights import entry, fetch
 
 _LOG = logging.getLogger("vigil.training")
-_CODE = "3"  # raise when a change of the code changes what a training gives
+_CODE = "4"  # raise when a change of the code changes what a training gives
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
@@ -77,17 +75,22 @@ def train(
     from mmengine.runner import Runner
 
     from vigil.models import loop_hooks, training_hooks  # noqa: F401  their classes are registered
+    from vigil.models.settling import SettledValidation, Settler
 
     torch.set_num_threads(job.params.threads)
+    spec = _taught(name, config, training)
+    settle = Settler(spec, training, job.params)
     try:
-        Runner.from_cfg(RunnerConfig(runner_config(job))).train()
+        # Formatting the config as code, seven times, takes longer than a short training.
+        runner = Runner.from_cfg(RunnerConfig(runner_config(job), format_python_code=False))
+        runner.register_hook(SettledValidation(settle))
+        runner.train()
     finally:
         _close_logs()
     if job.rank == 0:
         chosen = _chosen(job.run, job.params)
         state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-        spec = _taught(name, config, training)
-        save(out, settle(state, spec, training, config), spec)
+        save(out, settle(state), spec)
     processes.wait()
     return job.run
 
@@ -146,43 +149,6 @@ def _initial(source: str, work: Path) -> Path:
         return fetch(entry("demo", source.removeprefix("demo/")), work)
     folder = Path(source)
     return folder / "model.safetensors" if folder.is_dir() else folder
-
-
-def settle(
-    state: dict[str, Any], spec: ModelSpec, rows: Sequence[dict[str, Any]], config: Config
-) -> dict[str, Any]:
-    """Measure the normalization layers' statistics anew, over unchanged training clips.
-
-    The running ones lag behind in a short training, belong to other weights than the averaged
-    ones, and have seen augmented clips only.
-
-    Args:
-        state: trained weights, with or without the training-only branch.
-        spec: what they belong to.
-        rows: training annotations.
-        config: batch size and sampling.
-
-    Returns:
-        The state dict of the served network with fresh statistics.
-    """
-    import torch
-
-    recognizer = build(spec)
-    recognizer.load_state_dict(served(state))
-    graph = recognizer.inference_graph()
-    norms = [m for m in graph.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-        norm.train()
-    feeds = list(spec.reads.batch(rows).feeds.values()) if norms else []
-    order = np.random.default_rng(config.training(spec.name).seed).permutation(len(rows))
-    count = max(1, len(rows) // (2 * config.training(spec.name).batch_size))
-    with torch.no_grad():
-        for part in np.array_split(order, count) if norms else []:
-            graph(*(torch.from_numpy(array[part]) for array in feeds))
-    settled: dict[str, Any] = recognizer.state_dict()
-    return settled
 
 
 def _chosen(run: Path, params: TrainSection) -> Path:

@@ -61,8 +61,13 @@ def list_videos(folder: Path) -> list[Path]:
     return found
 
 
-def decode(path: Path) -> Iterator[Frame]:
+def decode(path: Path, max_height: int | None = None) -> Iterator[Frame]:
     """Yield the frames of `path` in presentation order.
+
+    Args:
+        path: a video file.
+        max_height: scale higher frames down to so many pixels, to even sizes and their own shape;
+            it costs less than scaling what is decoded at full size.
 
     Frames without a usable time stamp follow their predecessor by one nominal frame interval. A
     stream that breaks off in the middle yields what could be decoded; the header's frame count
@@ -82,10 +87,10 @@ def decode(path: Path) -> Iterator[Frame]:
             raise _undecodable(path, "no video stream")
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
-        yield from _frames(path, container, stream)
+        yield from _frames(path, container, stream, max_height)
 
 
-def _frames(path: Path, container: Any, stream: Any) -> Iterator[Frame]:
+def _frames(path: Path, container: Any, stream: Any, max_height: int | None) -> Iterator[Frame]:
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     interval = float(1 / rate)
     index, first, last = 0, None, -interval
@@ -106,7 +111,7 @@ def _frames(path: Path, container: Any, stream: Any) -> Iterator[Frame]:
         if time_s <= last:
             time_s = last + interval
         last = time_s
-        yield Frame(index, time_s, _upright(frame))
+        yield Frame(index, time_s, _upright(frame, max_height))
         index += 1
     if index == 0:
         raise _undecodable(path, "0 frames" if broken is None else _reason(broken))
@@ -126,9 +131,15 @@ def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         return
 
 
-def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    rgb = frame.to_ndarray(format="rgb24")
+def _upright(frame: av.VideoFrame, max_height: int | None) -> NDArray[np.uint8]:
     quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    shown = frame.width if quarter_turns % 2 else frame.height
+    options: dict[str, Any] = {}
+    if max_height is not None and shown > max_height:
+        width, height = (2 * round(side * max_height / shown / 2) for side in
+                         (frame.width, frame.height))  # fmt: skip
+        options = {"width": max(width, 2), "height": max(height, 2), "interpolation": "AREA"}
+    rgb = frame.to_ndarray(format="rgb24", **options)
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
 
 
@@ -178,8 +189,11 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         return self
 
-    def write(self, rgb: NDArray[np.uint8], time_s: float) -> None:
-        """Append one frame, (H, W, 3) uint8 RGB, presented at `time_s` seconds."""
+    def write(self, rgb: NDArray[np.uint8], time_s: float, *, key: bool = False) -> None:
+        """Append one frame, (H, W, 3) uint8 RGB, presented at `time_s` seconds.
+
+        It is a key frame where the last one is `keyframe_s` ago, or `key` asks for it.
+        """
         import av
 
         if any(self._pad):
@@ -187,7 +201,7 @@ class VideoWriter:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
         frame.pts = round(time_s / float(_TIME_BASE))
         frame.time_base = _TIME_BASE
-        if time_s >= self._next_key:
+        if key or time_s >= self._next_key:
             frame.pict_type = av.video.frame.PictureType.I
             self._next_key = time_s + self._keyframe_s
         self._container.mux(self._stream.encode(frame))

@@ -182,6 +182,7 @@ def test_schedule_warms_up_and_falls() -> None:
     assert rates[2] > rates[3] > rates[4] == pytest.approx(0.02 * recipe.learning_rate)
 
 
+@pytest.mark.slow
 def test_a_short_training_learns_resumes_and_ships_loadable_weights(
     data: Path, tmp_path: Path
 ) -> None:

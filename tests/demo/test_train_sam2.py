@@ -12,6 +12,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from vigil.demo import mask_data, train_sam2
+from vigil.demo.mask_losses import loss
 from vigil.errors import InputError
 from vigil.perception import sam2
 
@@ -99,9 +100,7 @@ def test_perfect_mask_costs_less_than_a_wrong_or_missing_one() -> None:
     sure = torch.full((1, 1), 8.0)
 
     def cost(logits: torch.Tensor, quality: float) -> float:
-        return float(
-            sum(train_sam2.loss(logits, torch.full((1, 1), quality), sure, masks).values())
-        )
+        return float(sum(loss(logits, torch.full((1, 1), quality), sure, masks).values()))
 
     right = cost(truth, 1.0)
     assert right < 0.3

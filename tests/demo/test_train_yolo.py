@@ -63,6 +63,7 @@ def test_missing_annotations_are_named(tmp_path: Path) -> None:
         train_yolo.write_labels(tmp_path, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_run_goes_on_where_it_stopped_and_ends_in_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

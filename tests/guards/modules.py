@@ -22,7 +22,8 @@ def sources() -> dict[str, Path]:
     return found
 
 
-def _names(module: str, path: Path, *, inside_functions: bool) -> set[str]:
+@cache
+def _names(module: str, path: Path, *, inside_functions: bool) -> frozenset[str]:
     """Return the dotted names that a module imports; type-checking blocks do not count."""
     tree = ast.parse(path.read_text("utf-8"))
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -46,7 +47,7 @@ def _names(module: str, path: Path, *, inside_functions: bool) -> set[str]:
             visit(child)
 
     visit(tree)
-    return found
+    return frozenset(found)
 
 
 def third_party(module: str, *, inside_functions: bool = True) -> set[str]:

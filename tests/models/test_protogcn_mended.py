@@ -99,6 +99,20 @@ def test_sizes_follow_the_layout_and_the_width(joints: int, channels: int) -> No
     assert head.reconstruction(topology).shape == (3, joints**2)
 
 
+def test_the_prototype_branch_hears_only_persons_who_are_there() -> None:
+    """A mean over all slots lets an empty slot's topology move the loss."""
+    torch.manual_seed(0)
+    head = ProtoGCNHead(2, 8, 5, prototypes=4, topk=1).eval()
+    features, topology = torch.randn(2, 2, 8, 3, 5), torch.randn(2, 2, 8, 5, 5)
+    present = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    found = []
+    for shift in (0.0, 100.0):
+        topology[0, 1] += shift
+        loss = head.loss((features, topology), [Sample(0), Sample(1)], present=present)
+        found.append(float(loss["loss_csc"].detach()))
+    assert found[0] == pytest.approx(found[1])
+
+
 def test_class_means_follow_true_positives_only() -> None:
     torch.manual_seed(0)
     loss = ClassContrast(25, 3, embedding=8)

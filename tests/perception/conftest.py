@@ -48,6 +48,7 @@ def skeletons_section(pose: str = "rtmo", **changes: object) -> SkeletonsSection
         "nms_threshold": 0.65,
         "keypoint_threshold": 0.1,
         "match_iou": 0.3,
+        "smooth_s": 0.0,
     }
     return SkeletonsSection(**{**values, **changes})
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.videos import HEIGHT, TOP, WIDTH, scene
 from vigil.perception.person_mask import PersonMask
+from vigil.perception.sam2_crops import boxes_in_crop, crop_input
 from vigil.perception.segmenter import (
     DetectorSegmenter,
     ImageSegmenter,
@@ -103,8 +104,8 @@ def test_on_a_key_frame_video_mode_sees_what_image_mode_sees(untrained: Any) -> 
     video = VideoSegmenter(untrained, 1.0, True, 0)
     (seen,) = video._propagate([frame], [some], region)
     with torch.inference_mode():
-        pixels = sam2.crop_input(frame, region, untrained.image_size)
-        box = torch.from_numpy(sam2.boxes_in_crop(some.xyxy, region, untrained.image_size))
+        pixels = crop_input(frame, region, untrained.image_size)
+        box = torch.from_numpy(boxes_in_crop(some.xyxy, region, untrained.image_size))
         logits, _, _ = sam2.decode(untrained, sam2.encode(untrained, pixels[None]), box)
     expected = cv2.resize(logits[0, 0].numpy(), seen[3].shape)
     assert np.corrcoef(seen[3].ravel(), expected.ravel())[0, 1] > 0.98

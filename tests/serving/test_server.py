@@ -142,7 +142,7 @@ def test_a_free_port_lost_to_another_program_is_replaced(
     tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     networks.mlp_model(tmp_path)
-    choose = server_module._choose_ports
+    choose = server_module.choose_ports
     with socket.create_server(("127.0.0.1", 0)) as thief:
         attempts: list[tuple[int, int, int]] = []
 
@@ -158,7 +158,7 @@ def test_a_free_port_lost_to_another_program_is_replaced(
             )
             return attempts[-1]
 
-        monkeypatch.setattr(server_module, "_choose_ports", lose_first)
+        monkeypatch.setattr(server_module, "choose_ports", lose_first)
         with EmbeddedTriton(tmp_path) as server:
             assert len(attempts) == 2
             assert TritonSession(server.http_url, "mlp", "http").max_batch == 8

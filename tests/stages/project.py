@@ -27,7 +27,7 @@ class Project:
         self.videos.mkdir(parents=True)
         self.values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
         self.values["workers"] = 2
-        self.values["clips"] = {"length_s": 4.0, "stride_s": 2.0, "min_length_s": 4.0}
+        self.values["clips"] |= {"length_s": 4.0, "stride_s": 2.0, "min_length_s": 4.0}
         self.values["paths"]["videos"] = "videos"
         mask, skeletons = self.values["mask"], self.values["skeletons"]
         mask["detector"] |= {"name": "yolo11-seg", "input_size": [WIDTH, HEIGHT]}

@@ -46,6 +46,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "params.yaml"
 
 
+@pytest.mark.slow
 def test_from_labels_to_a_published_model(
     parameters: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

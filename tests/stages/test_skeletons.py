@@ -17,6 +17,8 @@ from vigil.schema import Skeletons, Tracks
 def masked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that `mask` has run over."""
     project = Project(tmp_path_factory.mktemp("skeletons") / "p")
+    project.values["workers"] = 1
+    project.save()
     film(project.videos / "두 사람.mp4", [walk(40), walk(400, -4)], frames=12)
     film(project.videos / "nobody.mp4", [], frames=3)
     film(project.videos / "odd.mp4", [walk(40, 0)], frames=3, size=(WIDTH - 1, HEIGHT - 1))

@@ -15,10 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vigil.models.protogcn.layers import BatchNorm, MaxPool
+
 if TYPE_CHECKING:
     from vigil.models.protogcn.gcn import GraphUnit
     from vigil.models.protogcn.prototypes import PrototypeReconstruction
     from vigil.models.protogcn.tcn import TemporalUnit
+
+
+_LAYERS: dict[type[nn.Module], type[nn.Module]] = {
+    BatchNorm: nn.BatchNorm2d, MaxPool: nn.MaxPool2d,
+}  # fmt: skip
 
 
 class PlainGraphUnit(nn.Module):
@@ -29,7 +36,7 @@ class PlainGraphUnit(nn.Module):
         super().__init__()
         self.unit = unit
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, with_topology: bool = True) -> tuple[Tensor, Tensor]:
         """Map (N, C, T, V) to (N, C_out, T, V) and the motion topology (N, K, C', V, V)."""
         unit = self.unit
         shape = (x.shape[0], unit.subsets, unit.mid, *x.shape[2:])
@@ -98,6 +105,10 @@ class PlainReconstruction(nn.Module):
 def plain(recognizer: Any) -> Any:
     """Return a copy of a ProtoGCN recognizer in the plain form, with the same weights."""
     other = copy.deepcopy(recognizer)
+    for module in other.modules():
+        for ours, published in _LAYERS.items():
+            if type(module) is ours:
+                module.__class__ = published
     for block in other.backbone.blocks:
         block.gcn = PlainGraphUnit(block.gcn)
         block.tcn = PlainTemporalUnit(block.tcn)

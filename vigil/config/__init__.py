@@ -32,11 +32,13 @@ from vigil.config.learning import (
 )
 from vigil.config.perception import (
     ClipsSection,
+    ClipsStageSection,
     DetectorSection,
     EmbedSection,
     FootageSection,
     MaskSection,
     PathsSection,
+    ProxySection,
     SegmenterSection,
     SkeletonsSection,
     TrackerSection,
@@ -76,6 +78,7 @@ __all__ = [
     "CTRGCNSection",
     "ClipGRUSection",
     "ClipsSection",
+    "ClipsStageSection",
     "Config",
     "DatasetSection",
     "DetectorSection",
@@ -97,6 +100,7 @@ __all__ = [
     "PathsSection",
     "PoseC3DSection",
     "ProtoGCNSection",
+    "ProxySection",
     "RecognizerSection",
     "STGCNPPSection",
     "STGCNSection",
@@ -134,7 +138,7 @@ class Config(Section):
     footage: FootageSection
     weights: WeightsSection
     mask: MaskSection
-    clips: ClipsSection
+    clips: ClipsStageSection
     skeletons: SkeletonsSection
     embed: EmbedSection
     dataset: DatasetSection

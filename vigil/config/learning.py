@@ -72,6 +72,11 @@ class TrainSection(Section):
     label_smoothing: Fraction = Field(description="share of the target spread over all classes")
     loss: LossSection
     ema_momentum: Fraction = Field(description="averaging of weights per step; 0: off")
+    settle_batches: int = Field(
+        ge=1, le=100_000,
+        description="at most so many batches of 2 batch_size clips to 4 measure the statistics "
+        "of normalization that a network is judged and saved with",
+    )  # fmt: skip
     select: Literal["last", "best"] = Field(description="weights to keep: last, or best val loss")
     patience_epochs: int = Field(ge=0, description="stop so long after the best val loss; 0: never")
     amp: bool = Field(description="float16 where it is safe, on CUDA only")

@@ -86,12 +86,31 @@ class MaskSection(Section):
     max_persons: int = Field(ge=1, le=100, description="persons kept per frame, best scores first")
 
 
+class ProxySection(Section):
+    """Small copies of the videos, for people to look at in a browser."""
+
+    source: Literal["raw", "masked"] = Field(description="masked: nothing but the people is seen")
+    height: int = Field(ge=32, le=2160, multiple_of=2, description="pixels; higher videos shrink")
+    keyframe_s: float = Field(
+        gt=0, le=5, description="longest time between key frames, in seconds: what seeking costs"
+    )
+    crf: int = Field(ge=0, le=51, description="x264's quality, lower is better")
+    thumbnail_s: float = Field(ge=0, description="the thumbnail shows this second, or the last")
+    thumbnail_height: int = Field(ge=16, le=1080, description="pixels")
+
+
 class ClipsSection(Section):
-    """Stage `clips`: fixed-length windows."""
+    """Fixed-length windows."""
 
     length_s: float = Field(gt=0, le=120, description="window length in seconds")
     stride_s: float = Field(gt=0, le=120, description="seconds between window starts")
     min_length_s: float = Field(gt=0, description="a shorter video or tail gives no clip")
+
+
+class ClipsStageSection(ClipsSection):
+    """Stage `clips`: windows, and proxies to look at them."""
+
+    proxy: ProxySection
 
 
 class SkeletonsSection(Section):
@@ -104,6 +123,9 @@ class SkeletonsSection(Section):
     nms_threshold: Fraction = Field(description="IoU above which the weaker person goes")
     keypoint_threshold: Fraction = Field(description="a joint scored lower is missing")
     match_iou: Fraction = Field(description="least IoU of a pose's box with a track's box")
+    smooth_s: float = Field(
+        ge=0, le=1, description="deviation in seconds of a joint's average over time; 0 for none"
+    )
 
 
 class EmbedSection(Section):

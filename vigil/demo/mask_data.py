@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.errors import InputError
-from vigil.perception import sam2
+from vigil.perception.sam2_crops import boxes_in_crop, crop_input, plan_crops, square_region
 
 if TYPE_CHECKING:
     import torch
@@ -140,14 +140,14 @@ def sample(scenes: Scenes, i: int, size: int, prompts: int, rng: np.random.Gener
     rgb = _vary(scenes.image(i), rng)
     boxes = scenes.boxes[i]
     height, width = rgb.shape[:2]
-    crops = sam2.plan_crops(boxes, height, width, size, max_crops=int(rng.integers(1, 4)))
+    crops = plan_crops(boxes, height, width, size, max_crops=int(rng.integers(1, 4)))
     members = np.array(crops[rng.integers(len(crops))].members)
     chosen = rng.permutation(members)[:prompts]
     union = np.concatenate([boxes[members, :2].min(axis=0), boxes[members, 2:].max(axis=0)])
     span = np.tile(union[2:] - union[:2], 2)
     moved = union + rng.normal(0, 0.05, 4) * span
-    region = sam2.square_region(moved, height, width, margin=float(rng.uniform(0.04, 0.3)))
-    pixels = sam2.crop_input(rgb, region, size)
+    region = square_region(moved, height, width, margin=float(rng.uniform(0.04, 0.3)))
+    pixels = crop_input(rgb, region, size)
     given = jitter_boxes(boxes[chosen], rng, 0.1)
     everybody = [_cut(scenes.mask(i, person), region, size) for person in range(len(boxes))]
     masks = [everybody[person] for person in chosen]
@@ -157,7 +157,7 @@ def sample(scenes: Scenes, i: int, size: int, prompts: int, rng: np.random.Gener
         if empty is not None:
             given = np.concatenate([given, empty[None]])
             masks.append(np.zeros((size, size), dtype=np.float32))
-    inside = sam2.boxes_in_crop(given, region, size)
+    inside = boxes_in_crop(given, region, size)
     stacked = np.stack(masks)
     if rng.random() < 0.5:
         pixels = pixels.flip(2)

@@ -21,140 +21,21 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from vigil.demo import pose_data, pose_metrics
 from vigil.demo.pose_data import Persons, PoseImages
+from vigil.demo.rtmo_run import Recipe, Run, average, export_weights, resume, save, start
 from vigil.perception import rtmo, rtmo_network
 from vigil.perception.poses import Poses
 
 SIZE: Final = rtmo_network.VARIANTS["demo"].input_size
 CROP_SIZE: Final = (256, 160)
-OUTSIDE_COST: Final = 1e4  # SimOTA adds 1e5 for a cell outside a person's box or center
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Numbers of the training; `minutes` is the whole budget of wall-clock time.
-
-    Shares are of that budget. `encoder_factor` slows the attention layer, as RTMO's authors do.
-    """
-
-    minutes: float = 80.0
-    batch: int = 16
-    learning_rate: float = 6e-4
-    encoder_factor: float = 0.2
-    weight_decay: float = 0.05
-    clip: float = 10.0
-    warm_up: float = 0.02
-    crops_until: float = 0.88
-    crop_zoom: tuple[float, float] = (1.4, 2.6)
-    focus: float = 0.9
-    zoom: tuple[float, float] = (0.8, 1.25)
-    averaging: float = 0.998
-    checkpoint_minutes: float = 3.0
-    validate_minutes: float = 6.0
-    validate_images: int = 150
-    seed: int = 0
-
-
-@dataclass
-class Run:
-    """A training in progress: everything a checkpoint must hold."""
-
-    model: Any
-    average: Any
-    optimizer: torch.optim.Optimizer
-    iteration: int = 0
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Pair the tensors of the network with those of its average."""
-        own, new = self.average.state_dict().values(), self.model.state_dict().values()
-        pairs = [pair for pair in zip(own, new, strict=True) if pair[0].is_floating_point()]
-        self.pairs = [list(tensors) for tensors in zip(*pairs, strict=True)]
-
-
-def start(recipe: Recipe, device: torch.device, init: Path | None = None) -> Run:
-    """A network, its moving average and its optimizer: from `init`, or fresh from the seed."""
-    torch.manual_seed(recipe.seed)
-    model: Any = rtmo_network.build_rtmo("demo")
-    model.init_weights()
-    if init is not None:
-        rtmo_network.load_weights(model, init)
-    _adapt(model.head)
-    model = model.to(device, memory_format=torch.channels_last)
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        key = ("neck.encoder" in name, parameter.ndim > 1)
-        groups.setdefault(key, []).append(parameter)
-    optimizer = torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "factor": recipe.encoder_factor if encoder else 1.0,
-                "weight_decay": recipe.weight_decay if matrix else 0.0,
-            }
-            for (encoder, matrix), parameters in groups.items()
-        ],
-        lr=recipe.learning_rate,
-        fused=True,
-    )
-    return Run(model, copy.deepcopy(model).eval(), optimizer)
-
-
-def _adapt(head: Any) -> None:
-    """Set mmpose's head up for learning fast from nothing.
-
-    The losses weigh as in the second stage of RTMO's authors from the beginning: scores and proxy
-    poses learn from the coordinate classifier. And SimOTA gives a person up to ten of the cells
-    inside its box instead of as many as already fit it well, which is one for a fresh network.
-    """
-    head.proxy_target_cc = True
-    head.loss_mle.loss_weight = 5.0
-    head.loss_oks.loss_weight = 10.0
-    head.use_aux_loss = True  # L1 on the boxes
-    head.assigner.candidate_topk = 6
-    match = head.assigner.dynamic_k_matching
-
-    def generous(
-        cost: torch.Tensor, quality: torch.Tensor, persons: int, valid: torch.Tensor
-    ) -> Any:
-        return match(cost, (cost < OUTSIDE_COST).to(quality.dtype), persons, valid)
-
-    head.assigner.dynamic_k_matching = generous
-
-
-def save(run: Run, path: Path) -> None:
-    """Write a checkpoint under a temporary name and rename it."""
-    state = {
-        "model": run.model.state_dict(),
-        "average": run.average.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "iteration": run.iteration,
-        "seconds": run.seconds,
-    }
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def resume(run: Run, path: Path) -> None:
-    """Continue `run` from a checkpoint that `save` wrote; nothing happens where there is none."""
-    if not path.is_file():
-        return
-    state = torch.load(path, weights_only=True)
-    run.model.load_state_dict(state["model"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.iteration, run.seconds = state["iteration"], state["seconds"]
 
 
 def batches(
@@ -218,7 +99,7 @@ def step(
     if torch.isfinite(norm):
         run.optimizer.step()
     run.iteration += 1
-    _average(run, recipe)
+    average(run, recipe)
     return {name: float(value.detach()) for name, value in log.items()} | {"gradient": float(norm)}
 
 
@@ -239,14 +120,6 @@ def _sample(persons: Persons, size: tuple[int, int], device: torch.device) -> An
     sample = PoseDataSample(metainfo={"input_size": size})
     sample.gt_instance_labels = labels
     return sample
-
-
-@torch.no_grad()
-def _average(run: Run, recipe: Recipe) -> None:
-    """Move the averaged weights and statistics a little towards the present ones."""
-    decay = min(recipe.averaging, (1 + run.iteration) / (10 + run.iteration))
-    own, new = run.pairs
-    torch._foreach_lerp_(own, new, 1 - decay)
 
 
 def set_schedule(run: Run, recipe: Recipe, progress: float) -> float:
@@ -272,17 +145,6 @@ def predict(model: Any, images: PoseImages) -> Iterator[tuple[int, Poses]]:
         outputs = {"boxes": boxes, "scores": scores, "keypoints": keypoints}
         arrays = {name: value[0].numpy() for name, value in outputs.items()}
         yield image_id, rtmo.postprocess(arrays, images.scales[row], score_threshold=0.01)
-
-
-def export_weights(model: Any, path: Path) -> None:
-    """Write a network's state dict as float16 safetensors, under a temporary name first."""
-    state = {
-        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in model.state_dict().items()
-    }
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(state, temporary, metadata={"model": "rtmo", "variant": "demo"})
-    temporary.replace(path)
 
 
 def train(

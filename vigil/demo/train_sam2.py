@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vigil.demo.mask_data import Scenes, jitter_boxes, read_scenes, sample
+from vigil.demo.mask_data import read_scenes, sample
+from vigil.demo.mask_losses import loss, people_loss
+from vigil.demo.mask_metrics import evaluate
 from vigil.perception import sam2
 
 if TYPE_CHECKING:
@@ -55,66 +57,6 @@ class Options:
     checkpoint_minutes: float = 3.0
     seed: int = 0
     init: Path | None = None
-
-
-def loss(
-    logits: torch.Tensor, iou: torch.Tensor, presence: torch.Tensor, masks: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """Focal, dice, IoU and presence losses, each already weighted.
-
-    Args:
-        logits: (N, 1, s, s) mask logits, upsampled to the masks' size here.
-        iou: (N, 1) estimated IoU.
-        presence: (N, 1) logit of an object being there.
-        masks: (N, S, S) in [0, 1]; empty for background prompts, which train presence alone.
-
-    Returns:
-        Scalars by name.
-    """
-    import torch
-    from torch.nn import functional
-
-    real = masks.flatten(1).amax(dim=1) > 0.5
-    seen = functional.binary_cross_entropy_with_logits(presence[:, 0], real.float())
-    large = functional.interpolate(logits, masks.shape[1:], mode="bilinear")[:, 0]
-    large, masks, iou = large[real].flatten(1), masks[real].flatten(1), iou[real, 0]
-    probability = large.sigmoid()
-    entropy = functional.binary_cross_entropy_with_logits(large, masks, reduction="none")
-    focal = (entropy * (probability - masks).detach().abs().add(0.1)).mean()
-    overlap = 2 * (probability * masks).sum(1) + 1
-    dice = 1 - overlap / (probability.sum(1) + masks.sum(1) + 1)
-    with torch.no_grad():
-        inside, truth = large > 0, masks > 0.5
-        actual = (inside & truth).sum(1) / (inside | truth).sum(1).clamp(min=1)
-    quality = functional.l1_loss(iou, actual)
-    return {
-        "focal": 10 * focal,
-        "dice": dice.mean(),
-        "iou": 0.3 * quality,
-        "presence": 0.1 * seen,
-    }
-
-
-def people_loss(scores: Sequence[torch.Tensor], people: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of helper heads that tell persons from background at each feature level.
-
-    They exist in training alone: without them the encoder learns only through the decoder.
-
-    Args:
-        scores: per level (B, 1, s, s) logits.
-        people: (B, S, S) in [0, 1].
-
-    Returns:
-        Weighted scalar.
-    """
-    import torch
-    from torch.nn import functional
-
-    losses = []
-    for score in scores:
-        target = functional.adaptive_avg_pool2d(people[:, None], score.shape[-1])
-        losses.append(functional.binary_cross_entropy_with_logits(score.float(), target))
-    return 2 * torch.stack(losses).mean()
 
 
 class Run:
@@ -284,51 +226,6 @@ def _half(device: torch.device) -> Iterator[None]:
     attention = Float32Attention() if device.type == "cpu" else contextlib.nullcontext()
     with torch.autocast(device.type, dtype=torch.bfloat16), attention:
         yield
-
-
-def evaluate(
-    model: torch.nn.Module,
-    scenes: Scenes,
-    crop: bool = True,
-    max_crops: int = 2,
-    share: float = 0.05,
-) -> dict[str, float]:
-    """Mask accuracy from box prompts, at the images' own size.
-
-    Args:
-        model: a SAM 2.1.
-        scenes: held-out images.
-        crop: as for `vigil.perception.sam2.predict_masks`.
-        max_crops: likewise.
-        share: the true boxes are moved at random by up to this share of their size.
-
-    Returns:
-        `mean_iou`, `median_iou`, `iou_above_half` over persons, `score_error` (mean distance of
-        the estimated from the real IoU), `persons`, `images`, `core_ms_per_image`.
-    """
-    rng = np.random.default_rng(0)
-    overlaps: list[float] = []
-    errors: list[float] = []
-    seconds = 0.0
-    for i in range(len(scenes.files)):
-        rgb = scenes.image(i)
-        boxes = jitter_boxes(scenes.boxes[i], rng, share)
-        start = time.process_time()
-        masks, scores = sam2.predict_masks(model, rgb, boxes, crop, max_crops)
-        seconds += time.process_time() - start
-        for person, (mask, score) in enumerate(zip(masks, scores, strict=True)):
-            truth = scenes.mask(i, person) > 0
-            overlaps.append((mask & truth).sum() / max((mask | truth).sum(), 1))
-            errors.append(abs(overlaps[-1] - float(score)))
-    return {
-        "mean_iou": float(np.mean(overlaps)),
-        "median_iou": float(np.median(overlaps)),
-        "iou_above_half": float(np.mean(np.array(overlaps) > 0.5)),
-        "score_error": float(np.mean(errors)),
-        "persons": len(overlaps),
-        "images": len(scenes.files),
-        "core_ms_per_image": 1000 * seconds / len(scenes.files),
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -133,6 +133,7 @@ def _loader(job: Job, part: str) -> dict[str, Any]:
             "embeddings": isinstance(reads, SequenceReading),
             "pipeline": reads.pipeline(job.params.augment if training else None),
             "test_mode": not training,
+            "serialize_data": False,  # only worker processes gain by it
         },
     }
 

@@ -8,7 +8,6 @@ know: tracks, videos, files of the pipeline (`vigil.perception.segmenter`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from vigil import compat
 from vigil.errors import InputError, ModelError
+from vigil.perception.sam2_crops import Crop, boxes_in_crop, crop_input, plan_crops
 
 if TYPE_CHECKING:
     import torch
@@ -43,25 +43,8 @@ _STABILITY = {  # what sam2's own builder adds for released weights
     "dynamic_multimask_stability_delta": 0.05,
     "dynamic_multimask_stability_thresh": 0.98,
 }
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 _BOX_CORNERS = (2, 3)  # SAM's point labels of a box: top left, bottom right
 _BOXES_PER_CALL = 16  # bounds the decoder's memory on crowded frames
-_MARGIN = 0.12  # of the longer side of the boxes' union, on each side of a crop
-_FREE_SIZE = 1.25  # crops up to this many times the input size lose no detail worth a second one
-
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """A part of the frame and the boxes it is looked at for.
-
-    Attributes:
-        region: left, top, right, bottom, whole pixels of the frame, right and bottom exclusive.
-        members: indices of the boxes.
-    """
-
-    region: tuple[int, int, int, int]
-    members: tuple[int, ...]
 
 
 def build_sam2(variant: str = "demo", video: bool = False) -> torch.nn.Module:
@@ -200,86 +183,6 @@ def predict_masks(
     return masks, np.clip(scores, 0, 1)
 
 
-def plan_crops(
-    boxes: NDArray[np.float32], height: int, width: int, size: int, max_crops: int
-) -> list[Crop]:
-    """Share the boxes out among few, nearly square parts of the frame.
-
-    The two groups whose union is smallest are joined until there are at most `max_crops`, and
-    beyond that while the union is about the network's input or smaller.
-
-    Args:
-        boxes: (N, 4) xyxy, pixels of the frame, N at least 1.
-        height: of the frame, pixels.
-        width: of the frame, pixels.
-        size: the network's input, pixels.
-        max_crops: at least 1.
-
-    Returns:
-        Crops that name each box once.
-    """
-    groups: list[tuple[NDArray[np.float64], tuple[int, ...]]]
-    groups = [(box, (i,)) for i, box in enumerate(np.asarray(boxes, dtype=np.float64))]
-    while len(groups) > 1:
-        pairs = [(i, j) for j in range(len(groups)) for i in range(j)]
-        unions = [_union(groups[i][0], groups[j][0]) for i, j in pairs]
-        sides = [max(u[2] - u[0], u[3] - u[1]) for u in unions]
-        best = int(np.argmin(sides))
-        if len(groups) <= max_crops and sides[best] * (1 + 2 * _MARGIN) > size * _FREE_SIZE:
-            break
-        i, j = pairs[best]
-        groups[i] = (unions[best], groups[i][1] + groups[j][1])
-        del groups[j]
-    return [Crop(square_region(union, height, width), members) for union, members in groups]
-
-
-def square_region(
-    box: NDArray[np.float64], height: int, width: int, margin: float = _MARGIN
-) -> tuple[int, int, int, int]:
-    """The square around a box with a margin, moved into the frame and cut where it is larger.
-
-    Args:
-        box: (4,) xyxy, pixels of the frame.
-        height: of the frame, pixels.
-        width: of the frame, pixels.
-        margin: of the box's longer side, on each side.
-
-    Returns:
-        left, top, right, bottom, whole pixels, right and bottom exclusive.
-    """
-    side = max(box[2] - box[0], box[3] - box[1], 16.0) * (1 + 2 * margin)
-    spans = []
-    for low, high, limit in ((box[0], box[2], width), (box[1], box[3], height)):
-        length = min(round(side), limit)
-        start = min(max(round((low + high) / 2 - side / 2), 0), limit - length)
-        spans.append((start, start + length))
-    (left, right), (top, bottom) = spans
-    return left, top, right, bottom
-
-
-def crop_input(
-    rgb: NDArray[np.uint8], region: tuple[int, int, int, int], size: int
-) -> torch.Tensor:
-    """A part of the frame as the network's input, as sam2's own transform makes it.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        region: left, top, right, bottom, whole pixels of the frame.
-        size: the network's input, pixels; the part is stretched to size by size.
-
-    Returns:
-        (3, size, size) float32, normalized by ImageNet's mean and deviation.
-    """
-    import torch
-
-    left, top, right, bottom = region
-    part = torch.from_numpy(np.ascontiguousarray(rgb[top:bottom, left:right].transpose(2, 0, 1)))
-    resized = torch.nn.functional.interpolate(
-        part[None].float() / 255, (size, size), mode="bilinear", antialias=True
-    )[0]
-    return (resized - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
-
-
 def encode(model: torch.nn.Module, pixels: torch.Tensor) -> list[torch.Tensor]:
     """Image features for the mask decoder.
 
@@ -331,25 +234,6 @@ def decode(
     return logits, iou, presence
 
 
-def boxes_in_crop(
-    boxes: NDArray[Any], region: tuple[int, int, int, int], size: int
-) -> NDArray[np.float32]:
-    """Boxes of the frame as boxes of the network's input.
-
-    Args:
-        boxes: (N, 4) xyxy, pixels of the frame.
-        region: the crop, whole pixels of the frame.
-        size: the network's input, pixels.
-
-    Returns:
-        (N, 4) float32 xyxy, pixels of the input.
-    """
-    left, top, right, bottom = region
-    offset = np.array([left, top, left, top], dtype=np.float32)
-    span = np.array([right - left, bottom - top] * 2, dtype=np.float32)
-    return ((boxes - offset) * (size / span)).astype(np.float32)
-
-
 def _decode(
     model: torch.nn.Module,
     features: Sequence[torch.Tensor],
@@ -376,8 +260,3 @@ def _decode(
             rows = [row for row, (owner, _) in enumerate(chunk) if owner == k]
             members = tuple(chunk[row][1] for row in rows)
             yield Crop(crops[k].region, members), logits[rows].float(), iou[rows]
-
-
-def _union(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The smallest box around two."""
-    return np.concatenate([np.minimum(a[:2], b[:2]), np.maximum(a[2:], b[2:])])

@@ -19,10 +19,11 @@ from vigil.errors import InputError
 from vigil.items import Item, file_hash
 from vigil.paths import Paths
 from vigil.perception.pose import PoseEstimator, load_pose
+from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons, Tracks
 from vigil.video import Frame, decode
 
-VERSION = 1  # raise it when the same inputs give other skeletons, so that caches are passed over
+VERSION = 2  # raise it when the same inputs give other skeletons, so that caches are passed over
 CHUNK = 8  # frames held at once
 
 
@@ -70,7 +71,7 @@ def follow_poses(
         video: the footage of the tracks, or its masked copy.
         tracks: who is where.
         estimator: finds the poses.
-        config: least overlap of pose and track, and least joint score.
+        config: least overlap of pose and track, least joint score, and how much to smooth.
 
     Raises:
         InputError: the video cannot be decoded or ends before the tracks do.
@@ -88,7 +89,7 @@ def follow_poses(
                     rows.append(int(low) + person)
                     points.append(np.where(seen[:, None], poses.keypoints[pose], np.nan))
                     scores.append(np.where(seen, poses.keypoint_scores[pose], 0))
-    return Skeletons(
+    found = Skeletons(
         tracks.video_id,
         tracks.width,
         tracks.height,
@@ -98,6 +99,7 @@ def follow_poses(
         keypoints=np.asarray(points, dtype=np.float32).reshape(-1, 2 * JOINTS),
         scores=np.clip(np.asarray(scores, dtype=np.float32).reshape(-1, JOINTS), 0, 1),
     )
+    return smooth(found, config.smooth_s)
 
 
 def match(

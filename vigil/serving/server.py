@@ -7,19 +7,14 @@ An exposed service runs the same model repository in a current NVIDIA container 
 
 from __future__ import annotations
 
-import ctypes.util
 import http.client
-import importlib.util
-import ipaddress
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 import uuid
@@ -30,9 +25,15 @@ from types import TracebackType
 
 from vigil.errors import InputError, ModelError, ServerError
 from vigil.serving import supervisor
+from vigil.serving.host import (
+    check_system,
+    choose_ports,
+    environment,
+    is_loopback,
+    lay_out_backends,
+    tritonserver_folder,
+)
 
-BACKEND = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
-_PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
 _ATTEMPTS = 3
 _LOG_LINES = 25
 _ERROR = re.compile(r"E\d{4} (?!.*CudaDriverHelper)|error")  # that one only means: no GPU
@@ -84,7 +85,7 @@ class EmbeddedTriton:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._id = ""
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise InputError(
                 f"serve: host: expected a loopback address, got {host} (the embedded server is "
                 "not safe to expose; run the same repository in NVIDIA's container)"
@@ -142,7 +143,7 @@ class EmbeddedTriton:
         """
         if self.running:
             raise ServerError("serve: expected a stopped server, got one that runs already")
-        _check_system()
+        check_system()
         for attempt in range(1, _ATTEMPTS + 1):
             process = self._launch()
             try:
@@ -187,7 +188,7 @@ class EmbeddedTriton:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         """Choose ports, make a folder for links and log, and start supervisor and server."""
-        self._ports = _choose_ports(self.host, self._wanted_ports)
+        self._ports = choose_ports(self.host, self._wanted_ports)
         self._id = f"vigil-{uuid.uuid4().hex[:12]}"
         self._folder = Path(tempfile.mkdtemp(prefix=f"{self._id}-"))
         lay_out_backends(self._folder / "backends")
@@ -199,7 +200,7 @@ class EmbeddedTriton:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
             )
         return self._process
@@ -251,89 +252,3 @@ class EmbeddedTriton:
                 return connection.getresponse().status == 200
         except (OSError, ValueError, http.client.HTTPException):
             return False
-
-
-def tritonserver_folder() -> Path:
-    """Find the folder with NVIDIA's binaries inside the installed nvidia-pytriton wheel.
-
-    Raises:
-        ServerError: the wheel is not installed.
-    """
-    spec = importlib.util.find_spec("pytriton")
-    for location in (spec.submodule_search_locations or []) if spec else []:
-        folder = Path(location) / "tritonserver"
-        if (folder / "bin" / "tritonserver").is_file():
-            return folder
-    raise ServerError("serve: expected the nvidia-pytriton wheel (pip extra `serve`), got none")
-
-
-def lay_out_backends(destination: Path) -> None:
-    """Build a backend directory of links: `python` (NVIDIA's) and `onnxruntime` (ours).
-
-    The folder `python` must be linked as a whole: Triton refuses a linked shared library.
-    """
-    triton = tritonserver_folder()
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    ours = destination / "onnxruntime"
-    ours.mkdir(parents=True)
-    (destination / "python").symlink_to(triton / "backends" / "python")
-    stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
-    if not stub.is_file():
-        raise ServerError(f"serve: nvidia-pytriton has no stub for Python {version}")
-    utils = triton / "backends" / "python" / "triton_python_backend_utils.py"
-    for target in (BACKEND, stub, utils):
-        (ours / target.name).symlink_to(target)
-
-
-def _environment() -> dict[str, str]:
-    """Return the server's environment: the stub finds our packages by `python` on its PATH."""
-    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH"}}
-    libraries = [sysconfig.get_config_var("LIBDIR") or "", kept.get("LD_LIBRARY_PATH", "")]
-    kept["LD_LIBRARY_PATH"] = ":".join(filter(None, libraries))
-    kept["PATH"] = f"{sys.prefix}/bin:{kept.get('PATH', '')}"
-    return kept
-
-
-def _check_system() -> None:
-    """Raise ServerError naming the Debian package when the stub's libpython is missing."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = sysconfig.get_config_var("LIBDIR") or ""
-    found = ctypes.util.find_library(f"python{version}")
-    if found is None and not Path(folder, f"libpython{version}.so.1.0").exists():
-        raise ServerError(
-            f"serve: libpython{version}.so.1.0 is missing: apt-get install libpython{version}"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Fill in free ports for zeros and make sure that the others are free.
-
-    Raises:
-        InputError: a chosen port is taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    held, ports = [], []
-    try:
-        for name, port in zip(_PORT_NAMES, wanted, strict=True):
-            probe = socket.socket(family)
-            held.append(probe)
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                raise InputError(
-                    f"serve: {name}: expected a free port, got {port}: {error.strerror} "
-                    "(choose another, or 0 for any)"
-                ) from error
-            ports.append(probe.getsockname()[1])
-    finally:
-        for probe in held:
-            probe.close()
-    return ports[0], ports[1], ports[2]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vigil.errors import InputError
 from vigil.models.protogcn.gcn import GraphUnit
+from vigil.models.protogcn.layers import BatchNorm
 from vigil.models.protogcn.tcn import TemporalUnit
 
 
@@ -35,12 +36,12 @@ class Block(nn.Module):
         self.residual: nn.Module = nn.Identity()
         if residual and (in_channels != out_channels or stride != 1):
             self.residual = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), nn.BatchNorm2d(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), BatchNorm(out_channels)
             )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (N, C, T, V) to (N, C_out, T_out, V) and the graph unit's motion topology."""
-        features, topology = self.gcn(x)
+    def forward(self, x: Tensor, with_topology: bool = True) -> tuple[Tensor, Tensor | None]:
+        """Map (N, C, T, V) to (N, C_out, T_out, V) and the graph unit's topology, if wanted."""
+        features, topology = self.gcn(x, with_topology)
         features = self.tcn(features)
         if self.has_residual:
             features += self.residual(x)
@@ -112,8 +113,8 @@ class ProtoGCNBackbone(BaseModule):  # type: ignore[misc]
         persons, frames, joints, channels = x.shape[1:]
         x = x.permute(0, 1, 3, 4, 2).reshape(-1, joints * channels, frames)
         x = self.data_bn(x).reshape(-1, joints, channels, frames).permute(0, 2, 3, 1)
-        topology = x
-        for block in self.blocks:
-            x, topology = block(x)
+        for block in self.blocks[:-1]:
+            x, _ = block(x, with_topology=False)
+        x, topology = self.blocks[-1](x)
         features = x.reshape(-1, persons, *x.shape[1:])
         return features, topology.reshape(-1, persons, self.out_channels, joints, joints)

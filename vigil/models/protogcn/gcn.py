@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vigil.models.protogcn.layers import BatchNorm, motion_graph
+
 
 class GraphUnit(nn.Module):
     """Mix joints through K learned graphs, each corrected by the input's own motion topology.
@@ -47,24 +49,25 @@ class GraphUnit(nn.Module):
         self.alpha = nn.Parameter(torch.full((subsets,), alpha))
         self.beta = nn.Parameter(torch.zeros(subsets))
         self.pre = nn.Sequential(
-            nn.Conv2d(in_channels, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            nn.Conv2d(in_channels, width, 1), BatchNorm(width), nn.ReLU(inplace=True)
         )
         self.query = nn.Conv1d(in_channels, width, 1)
         self.key = nn.Conv1d(in_channels, width, 1)
         self.post = nn.Conv2d(width, out_channels, 1)
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = BatchNorm(out_channels)
         self.residual: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.residual = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels)
+                nn.Conv2d(in_channels, out_channels, 1), BatchNorm(out_channels)
             )
 
-    def topology(self, x: Tensor) -> Tensor:
+    def topology(self, x: Tensor, base: Tensor | None = None) -> Tensor:
         """Compute the graph's correction from the motion.
 
         Args:
             x: (N, C, T, V) features. Time is averaged before the 1x1 convolutions, which commutes
                 with them and costs T times less.
+            base: (1, K, 1, V, V) what to add the correction to.
 
         Returns:
             (N, K, C', V, V) with C' = out_channels / K: row i source joint, column j target.
@@ -72,22 +75,25 @@ class GraphUnit(nn.Module):
         pooled = x.mean(dim=2)
         shape = (-1, self.subsets, self.mid, x.shape[3])
         query, key = self.query(pooled).reshape(shape), self.key(pooled).reshape(shape)
-        inter = torch.tanh(query.unsqueeze(-1) - key.unsqueeze(-2))
         intra = torch.softmax(torch.matmul(query.transpose(-1, -2), key), dim=-2)
-        return self.alpha[0] * inter + self.beta[0] * intra.unsqueeze(2)
+        shared = self.beta[0] * intra.unsqueeze(2)
+        shared = shared if base is None else base + shared
+        return motion_graph(query, key, shared, self.alpha[0])
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, with_topology: bool = True) -> tuple[Tensor, Tensor | None]:
         """Apply the unit.
 
         Args:
             x: (N, C, T, V) features.
+            with_topology: whether `topology(x)` is wanted beside the features.
 
         Returns:
-            (N, out_channels, T, V) features, and `topology(x)`.
+            (N, out_channels, T, V) features, and `topology(x)` or None.
         """
         frames, joints = x.shape[2:]
-        correction = self.topology(x)
-        graph = self.graph[None, :, None] + correction
+        learned = self.graph[None, :, None]
+        correction = self.topology(x) if with_topology else None
+        graph = self.topology(x, learned) if correction is None else learned + correction
         mixed = self.pre(x).reshape(-1, self.subsets, self.mid, frames, joints)
         mixed = torch.matmul(mixed, graph).reshape(-1, self.subsets * self.mid, frames, joints)
         out = self.norm(self.post(mixed))

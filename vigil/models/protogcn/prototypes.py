@@ -10,6 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vigil.models.protogcn.layers import BatchNorm
+
 
 class PrototypeReconstruction(nn.Module):
     """Rebuild the motion topology from a small set of learned prototypes (PRN).
@@ -25,7 +27,7 @@ class PrototypeReconstruction(nn.Module):
         self.memory = nn.Linear(prototypes, channels, bias=False)
         self.dropout = nn.Dropout(dropout)
         self.fuse = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+            nn.Conv2d(channels, channels, 1), BatchNorm(channels), nn.ReLU(inplace=True)
         )
 
     def forward(self, topology: Tensor) -> Tensor:
@@ -39,7 +41,7 @@ class PrototypeReconstruction(nn.Module):
         """
         tokens = topology.flatten(2).transpose(1, 2)
         rebuilt = self.dropout(self.memory(torch.softmax(self.query(tokens), dim=-1)))
-        rebuilt = rebuilt.transpose(1, 2).reshape(topology.shape)
+        rebuilt = rebuilt.transpose(1, 2).reshape(topology.shape).contiguous()
         descriptor: Tensor = self.fuse(rebuilt).mean(dim=1)
         return descriptor.flatten(1)
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vigil.models.protogcn.layers import BatchNorm, MaxPool, hear
+
 _DILATIONS = (1, 2, 3, 4)
 _BRANCHES = len(_DILATIONS) + 2
 _PUBLISHED_JOINTS = 25
@@ -22,9 +24,9 @@ class TemporalUnit(nn.Module):
 
     The first five branches begin with a 1x1 convolution, normalization and ReLU of their own. All
     three act on channels one by one or read the same input, so one wide `squeeze` does the work of
-    five narrow ones with the same numbers. Appending the mean, and adding its result, are products
-    with small constant matrices over the joints: one pass each instead of three. Weights saved
-    branch by branch are joined when loaded.
+    five narrow ones with the same numbers. A 1x1 convolution of the mean is the mean of the
+    convolution, so the mean joint is appended behind it, where there are fewer channels. Weights
+    saved branch by branch are joined when loaded.
     """
 
     def __init__(self, channels: int, num_joints: int, stride: int = 1) -> None:
@@ -43,22 +45,20 @@ class TemporalUnit(nn.Module):
         self.widths = [first, *[width] * len(_DILATIONS)]
         self.squeeze = nn.Sequential(
             nn.Conv2d(channels, channels - width, 1),
-            nn.BatchNorm2d(channels - width),
+            BatchNorm(channels - width),
             nn.ReLU(inplace=True),
         )
         self.dilated = nn.ModuleList(
             nn.Conv2d(out, out, (3, 1), steps, (dilation, 0), (dilation, 1))
             for out, dilation in zip(self.widths, _DILATIONS, strict=False)
         )
-        self.pool = nn.MaxPool2d((3, 1), steps, (1, 0))
+        self.pool = MaxPool((3, 1), steps, (1, 0))
         self.plain = nn.Conv2d(channels, width, 1, steps)
         self.global_weight = nn.Parameter(torch.zeros(max(_PUBLISHED_JOINTS, num_joints)))
-        self.keep: Tensor
-        self.register_buffer("keep", torch.eye(num_joints), persistent=False)
         self.fuse = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
+            BatchNorm(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
         )
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = BatchNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the unit.
@@ -69,13 +69,17 @@ class TemporalUnit(nn.Module):
         Returns:
             (N, C, ceil(T / stride), V) features.
         """
-        mean = torch.full_like(self.keep[:, :1], 1.0 / self.joints)
-        x = torch.matmul(x, torch.cat([self.keep, mean], dim=1))
-        *parts, pooled = self.squeeze(x).split(self.widths, dim=1)
+        convolve, normalize, activate = self.squeeze
+        squeezed = convolve(x)
+        if self.training:
+            squeezed = normalize(_append_mean(squeezed))
+        else:  # the same numbers, and the normalization can be folded into the convolution
+            squeezed = _append_mean(normalize(squeezed))
+        *parts, pooled = activate(squeezed).split(self.widths, dim=1)
         mixed = [conv(part) for conv, part in zip(self.dilated, parts, strict=True)]
-        x = torch.cat([*mixed, self.pool(pooled), self.plain(x)], dim=1)
-        heard = torch.cat([self.keep, self.global_weight[None, : self.joints]])
-        out: Tensor = self.norm(self.fuse(torch.matmul(x, heard)))
+        x = torch.cat([*mixed, self.pool(pooled), _append_mean(self.plain(x))], dim=1)
+        heard = hear(x, self.global_weight, self.joints)
+        out: Tensor = self.norm(self.fuse(heard))
         return out
 
     def _load_from_state_dict(
@@ -87,6 +91,11 @@ class TemporalUnit(nn.Module):
             del state_dict[name]
         state_dict.update({prefix + name: value for name, value in joined.items()})
         super()._load_from_state_dict(state_dict, prefix, *args, **options)
+
+
+def _append_mean(x: Tensor) -> Tensor:
+    """Append the mean joint to (N, C, T, V)."""
+    return torch.cat([x, x.mean(dim=3, keepdim=True)], dim=3)
 
 
 def join_branches(state: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""Jobs in worker processes: failures are one line, and a death costs one job."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from vigil.errors import InputError
+from vigil.workers import Outcome, run_jobs
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def act(job: tuple[str, Path]) -> None:
+    """Leave a mark per run, then do what the job says."""
+    deed, mark = job
+    with mark.open("a") as file:
+        file.write("x")
+    if deed == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if deed == "refuse":
+        raise InputError("clip 3:\nexpected more")
+    if deed == "stumble":
+        raise ValueError("odd")
+
+
+def run(folder: Path, *deeds: str, workers: int = 2) -> dict[str, Outcome[tuple[str, Path]]]:
+    jobs = [(deed, folder / f"{number} {deed}") for number, deed in enumerate(deeds)]
+    return {outcome.job[1].name: outcome for outcome in run_jobs(act, jobs, workers)}
+
+
+def test_every_job_has_its_outcome_in_one_line(tmp_path: Path) -> None:
+    found = run(tmp_path, "work", "refuse", "stumble", workers=1)
+    assert {name: outcome.error for name, outcome in found.items()} == {
+        "0 work": None,
+        "1 refuse": "clip 3: expected more",
+        "2 stumble": "ValueError: odd",
+    }
+    assert all(outcome.seconds > 0 and not outcome.died for outcome in found.values())
+
+
+def test_only_the_job_that_kills_its_worker_is_lost_and_it_is_tried_twice(tmp_path: Path) -> None:
+    found = run(tmp_path, "work", "die", "work", "work")
+    assert [name for name, outcome in found.items() if outcome.died] == ["1 die"]
+    assert [outcome.error for outcome in found.values() if outcome.error] == [
+        "the worker process died"
+    ]
+    assert (tmp_path / "1 die").read_text() == "xx"
+    assert len(found) == 4
+
+
+def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
+    assert run(tmp_path) == {}

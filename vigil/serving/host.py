@@ -1,0 +1,104 @@
+"""What the embedded Triton needs of this machine: binaries, libraries, environment, ports."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+import ipaddress
+import os
+import socket
+import sys
+import sysconfig
+from pathlib import Path
+
+from vigil.errors import InputError, ServerError
+
+BACKEND = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
+_PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
+
+
+def tritonserver_folder() -> Path:
+    """Find the folder with NVIDIA's binaries inside the installed nvidia-pytriton wheel.
+
+    Raises:
+        ServerError: the wheel is not installed.
+    """
+    spec = importlib.util.find_spec("pytriton")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(location) / "tritonserver"
+        if (folder / "bin" / "tritonserver").is_file():
+            return folder
+    raise ServerError("serve: expected the nvidia-pytriton wheel (pip extra `serve`), got none")
+
+
+def lay_out_backends(destination: Path) -> None:
+    """Build a backend directory of links: `python` (NVIDIA's) and `onnxruntime` (ours).
+
+    The folder `python` must be linked as a whole: Triton refuses a linked shared library.
+    """
+    triton = tritonserver_folder()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ours = destination / "onnxruntime"
+    ours.mkdir(parents=True)
+    (destination / "python").symlink_to(triton / "backends" / "python")
+    stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.is_file():
+        raise ServerError(f"serve: nvidia-pytriton has no stub for Python {version}")
+    utils = triton / "backends" / "python" / "triton_python_backend_utils.py"
+    for target in (BACKEND, stub, utils):
+        (ours / target.name).symlink_to(target)
+
+
+def environment() -> dict[str, str]:
+    """Return the server's environment: the stub finds our packages by `python` on its PATH."""
+    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH"}}
+    libraries = [sysconfig.get_config_var("LIBDIR") or "", kept.get("LD_LIBRARY_PATH", "")]
+    kept["LD_LIBRARY_PATH"] = ":".join(filter(None, libraries))
+    kept["PATH"] = f"{sys.prefix}/bin:{kept.get('PATH', '')}"
+    return kept
+
+
+def check_system() -> None:
+    """Raise ServerError naming the Debian package when the stub's libpython is missing."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = sysconfig.get_config_var("LIBDIR") or ""
+    found = ctypes.util.find_library(f"python{version}")
+    if found is None and not Path(folder, f"libpython{version}.so.1.0").exists():
+        raise ServerError(
+            f"serve: libpython{version}.so.1.0 is missing: apt-get install libpython{version}"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Fill in free ports for zeros and make sure that the others are free.
+
+    Raises:
+        InputError: a chosen port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held, ports = [], []
+    try:
+        for name, port in zip(_PORT_NAMES, wanted, strict=True):
+            probe = socket.socket(family)
+            held.append(probe)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise InputError(
+                    f"serve: {name}: expected a free port, got {port}: {error.strerror} "
+                    "(choose another, or 0 for any)"
+                ) from error
+            ports.append(probe.getsockname()[1])
+    finally:
+        for probe in held:
+            probe.close()
+    return ports[0], ports[1], ports[2]
