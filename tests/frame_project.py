@@ -57,7 +57,7 @@ def make(root: Path, **changed: Any) -> tuple[Config, Paths]:
     values["models"]["clip_gru"] |= {"stride_s": 0.5, "length": 4}
     values["train"]["clip_gru"] = {"optimizer": "adamw", "lr": 0.01}
     values["recognizers"] = ["clip_gru"]
-    values["clips"] = {"length_s": 2.0, "stride_s": 1.0, "min_length_s": 2.0}
+    values["clips"] |= {"length_s": 2.0, "stride_s": 1.0, "min_length_s": 2.0}
     values["dataset"]["split"] = [0.5, 0.2, 0.3]
     values["paths"] |= {"events": "events.csv", "videos": "videos", "labels": "labels.csv"}
     values["paths"] |= {"groups": "groups.csv"}
