@@ -38,8 +38,9 @@ class RecognizerSection(Section):
     norm: Literal["image", "box", "body", "pixels"] = Field(description="units of the coordinates")
     min_score: Fraction = Field(description="joints scored at or below it are missing")
     dropout: float = Field(ge=0, lt=1, description="before the classifier")
-    persons: Literal["present", "all"] = Field(
-        default="present", description="mean over who is there; all: every slot, as published"
+    persons: Literal["present", "max", "all"] = Field(
+        default="present",
+        description="mean over who is there, or their max; all: mean of every slot, as published",
     )
 
 
