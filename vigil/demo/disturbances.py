@@ -104,7 +104,7 @@ def disturb(
     found = _found(seen, hidden, how, rng)
     identity = np.repeat(np.arange(1, len(uv) + 1)[:, None], uv.shape[1], axis=1)
     _break(identity, uv, how, rng)
-    _exchange(identity, boxes, found, fps, how, rng)
+    _exchange(identity, boxes, fps, how, rng)
     moved = _shake(uv, hidden | ~seen, boxes, fps, how, rng)
     score = _scores(seen, hidden, how, rng) * found[..., None]
     people = People(moved, far, seen, score, identity)
@@ -121,7 +121,7 @@ def _boxes(uv: Floats, seen: Bools) -> Floats:
 
 def _extent(boxes: Floats) -> Floats:
     """Return (A, T) larger sides of boxes, at least a pixel."""
-    return np.maximum((boxes[..., 2:] - boxes[..., :2]).max(-1), 1.0)
+    return np.asarray(np.maximum((boxes[..., 2:] - boxes[..., :2]).max(-1), 1.0), float)
 
 
 def _hidden(uv: Floats, boxes: Floats, far: Floats) -> Bools:
@@ -182,7 +182,8 @@ def _shake(
             if rng.random() < how.mirror * rng.random():
                 begin = int(second * fps)
                 swapped[person, begin : begin + int(rng.integers(1, max(2, int(fps))))] = True
-    return np.where(swapped[..., None, None], moved[:, :, _MIRROR], moved)
+    mirrored: Floats = np.where(swapped[..., None, None], moved[:, :, _MIRROR], moved)
+    return mirrored
 
 
 def _scores(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generator) -> Floats:
@@ -192,7 +193,7 @@ def _scores(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generat
     spread = np.where(seen & ~hidden, 0.08, 0.15)
     drawn = mean + spread * _lasting(seen.shape, 0.7, rng)
     guessed = rng.random((len(seen), 1, JOINTS)) < how.guessed
-    return np.asarray(np.clip(drawn, 0.11, 0.99), float) * (seen | guessed)
+    return np.where(seen | guessed, np.clip(drawn, 0.11, 0.99), 0.0)
 
 
 def _break(
@@ -200,7 +201,8 @@ def _break(
 ) -> None:
     """Give people new identities at a random moment, and in the middle of a fall."""
     frames = uv.shape[1]
-    change = np.abs(np.diff(_tilt(uv), axis=1, prepend=_tilt(uv)[:, :1]))
+    tilt = _tilt(uv)
+    change = np.abs(np.diff(tilt, axis=1, prepend=tilt[:, :1]))
     for person in range(len(uv)):
         if rng.random() < how.broken:
             identity[person, rng.integers(frames) :] += _BREAK_OFFSET
@@ -210,11 +212,11 @@ def _break(
 
 
 def _exchange(
-    identity: NDArray[np.int64], boxes: Floats, found: Bools, fps: float, how: Disturbance,
+    identity: NDArray[np.int64], boxes: Floats, fps: float, how: Disturbance,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """Exchange the identities of two people whose boxes overlap, from then on."""
-    people, frames = found.shape
+    people, frames = identity.shape
     rate = rng.uniform(0, how.exchange) / fps
     for one in range(people):
         for two in range(one + 1, people):

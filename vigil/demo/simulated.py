@@ -53,9 +53,9 @@ def skeletons(scene: Scene, video_id: str, how: Disturbance, seed: int) -> Skele
     uv, depth = scene.camera.project(np.stack(joints))
     people = disturb(uv, depth, (scene.width, scene.height), scene.fps, how, rng)
     person, frame = np.nonzero((people.score > 0).any(-1))
-    identity, uv, score = (v[person, frame] for v in (people.identity, people.uv, people.score))
+    identity, score = people.identity[person, frame], people.score[person, frame]
+    uv = np.where(score[..., None] > 0, people.uv[person, frame], np.nan)
     order = np.argsort(frame, kind="stable")
-    uv = np.where(score[..., None] > 0, uv, np.nan)
     return Skeletons(
         video_id, scene.width, scene.height,
         frame=frame[order].astype(np.int32), time_s=times[frame[order]],
