@@ -43,8 +43,9 @@ class RecognizerSection(NetworkSection):
     )
     norm: Literal["image", "box", "body", "pixels"] = Field(description="units of the coordinates")
     min_score: Fraction = Field(description="joints scored at or below it are missing")
-    persons: Literal["present", "all"] = Field(
-        default="present", description="mean over who is there; all: every slot, as published"
+    persons: Literal["present", "max", "all"] = Field(
+        default="present",
+        description="mean over who is there, or their max; all: mean of every slot, as published",
     )
 
 

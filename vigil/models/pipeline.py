@@ -60,7 +60,7 @@ class SampleSkeleton:
 
 @TRANSFORMS.register_module()
 class AugmentSkeleton:
-    """Vary a whole clip: crop, pace, shift in time, mirror, rotate, scale, shake and lose joints.
+    """Vary a whole clip: its time, mirror, rotate, scale, shake and lose joints.
 
     Works on `keypoint` (M, n, 17, 2) in pixels and `keypoint_score` (M, n, 17); missing joints stay
     missing.
@@ -76,7 +76,7 @@ class AugmentSkeleton:
         joints = np.array(results["keypoint"], np.float32)
         score = np.array(results["keypoint_score"], np.float32)
         shown = self._crop(score.shape[1], rng)
-        shown = shown[self._retime(len(shown), rng)]
+        shown = self._roll(shown[self._retime(len(shown), rng)], rng)
         joints, score = joints[:, shown], score[:, shown]
         if rng.random() < self.params.flip:
             joints[..., 0] = results["img_shape"][1] - 1 - joints[..., 0]
@@ -107,6 +107,16 @@ class AugmentSkeleton:
         moments = np.asarray(np.floor(start + (np.arange(frames) + 0.5) * pace), np.intp)
         turned = moments % (2 * frames)
         return np.minimum(turned, 2 * frames - 1 - turned)
+
+    def _roll(self, shown: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+        """Put a random part of the end before the beginning, with the probability `roll`.
+
+        What happens keeps its order but for one cut, where every joint jumps: the network learns
+        that a jump of everything at once is no event, and to look for events at any moment.
+        """
+        if rng.random() >= self.params.roll:
+            return shown
+        return np.roll(shown, int(rng.integers(len(shown))))
 
     def _move(
         self, joints: NDArray[np.float32], score: NDArray[np.float32], rng: np.random.Generator
