@@ -20,9 +20,13 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     """Write `reports/study/<name>.{json,md}`; finished trainings are kept below `.vigil`."""
     file = Path(arguments.study)
     study = read_study(file)
-    if "VIGIL_REAL" not in os.environ:
-        raise InputError("study: expected VIGIL_REAL to name the folder of real material, got none")
-    source = Path(os.environ["VIGIL_REAL"]) / study.annotations
+    source = paths.root / study.annotations
+    if not source.is_file():
+        if "VIGIL_REAL" not in os.environ:
+            raise InputError(
+                "study: expected VIGIL_REAL to name the folder of real material, got none"
+            )
+        source = Path(os.environ["VIGIL_REAL"]) / study.annotations
     work = paths.cache.parent / "study" / file.stem
     workers = config.workers or os.cpu_count() or 1
     results = conduct(

@@ -65,7 +65,8 @@ def config(**train: Any) -> Config:
     values["classes"] = CLASSES
     values["dataset"] |= {"clip_len": 16, "max_persons": 2, "folds": 0}
     gru = values["models"].pop("clip_gru")
-    for entry in values["models"].values():
+    networks = (e for name, e in values["models"].items() if name != "kinematics")
+    for entry in networks:
         entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm"}
     values["models"]["clip_gru"] = gru | {"dim": 16, "hidden": 16, "max_sequences": 12}
     values["models"]["posec3d"] |= {"stream": "j", "heatmap_size": 16}

@@ -183,6 +183,20 @@ def test_each_loss_trains(annotations: Path, tmp_path: Path, loss: dict[str, Any
     assert float(curve(run, "train/loss_cls")[0]) > 0
 
 
+@pytest.mark.slow
+def test_an_anchor_holds_a_training_to_what_it_began_with(
+    annotations: Path, tmp_path: Path
+) -> None:
+    train("kinematics", config(epochs=1, seed=5), annotations, tmp_path / "start", tmp_path / "w")
+    start, moved = weights(tmp_path / "start")["cls_head.fc.weight"], {}
+    for anchor in (0.0, 0.3, 10.0):
+        cfg = config(epochs=3, lr=0.1, anchor=anchor, init=str(tmp_path / "start"))
+        folder = tmp_path / str(anchor)
+        train("kinematics", cfg, annotations, folder, tmp_path / "w")
+        moved[anchor] = float((weights(folder)["cls_head.fc.weight"] - start).abs().max())
+    assert 0 < moved[10.0] < 0.5 * moved[0.3] < 0.5 * moved[0.0], moved
+
+
 def test_the_key_follows_everything_that_decides_the_result(
     annotations: Path, tmp_path: Path
 ) -> None:

@@ -34,10 +34,10 @@ _CODE = "4"  # raise when a change of the code changes what a training gives
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
     """Return the content key of a training: all that decides its result, the code's version too."""
     params = config.training(name)
-    initial = _initial(params.init, annotations.parent) if params.init else None
+    begun = initial(params.init, annotations.parent) if params.init else None
     parts = [
         _CODE, name, list(config.classes), fold, processes.count(),
-        file_hash(initial) if initial and initial.is_file() else None,
+        file_hash(begun) if begun and begun.is_file() else None,
         models.section(config.models, name).model_dump(mode="json"),
         config.dataset.model_dump(mode="json"),
         params.model_dump(mode="json"),
@@ -118,7 +118,7 @@ def _job(
     cuda = torch.cuda.is_available()
     if (params.amp or params.compile) and not cuda:
         _LOG.warning("train: amp and compile need CUDA; training in float32, not compiled")
-    weights = _initial(params.init, work) if params.init else None
+    weights = initial(params.init, work) if params.init else None
     job = Job(
         name=name, config=config, annotations=annotations,
         run=work / f"{name}-{key(name, config, annotations, fold)}", fold=fold,
@@ -143,8 +143,8 @@ def _taught(name: str, config: Config, rows: Sequence[dict[str, Any]]) -> ModelS
     return replace(spec, reads=reads)
 
 
-def _initial(source: str, work: Path) -> Path:
-    """Return the weights file that `train.init` names; see `TrainSection.init`."""
+def initial(source: str, work: Path) -> Path:
+    """Return the weights file that `train.init` names; what is shipped is fetched into `work`."""
     if source.startswith("demo/"):
         return fetch(entry("demo", source.removeprefix("demo/")), work)
     folder = Path(source)

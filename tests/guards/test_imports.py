@@ -67,13 +67,13 @@ FLOORS = [
         "vigil.plots",
         "vigil.mistakes",
         "vigil.page",
-        "vigil.study",
         "vigil.frame_report",
         "vigil.frame_page",
         "vigil.clip_study",
     },
     {"vigil.reporting"},
     {"vigil.demo", "vigil.real"},
+    {"vigil.study"},
     {"stages"},
 ]
 DOORS = {

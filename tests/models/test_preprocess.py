@@ -30,7 +30,7 @@ def changed(x: Tensor, scale: float, shift: float) -> Tensor:
     return torch.cat([x[..., :2] * scale + shift, x[..., 2:]], -1)
 
 
-@pytest.mark.parametrize("norm", ["box", "body"])
+@pytest.mark.parametrize("norm", ["box", "body", "track"])
 def test_place_and_distance_to_the_camera_do_not_matter(norm: Any) -> None:
     module = SkeletonInput("coco_new", "j", norm)
     before, after = module(clip(), SIZE), module(changed(clip(), 2.5, 40.0), SIZE)
@@ -60,7 +60,16 @@ def test_box_norm_keeps_how_far_people_are_apart() -> None:
     assert gaps[1] > gaps[0] * 2
 
 
-@pytest.mark.parametrize("norm", ["image", "box", "body", "pixels"])
+def test_track_norm_keeps_movement_and_forgets_place_and_size_of_each_person() -> None:
+    module, x = SkeletonInput("coco", "jm", "track"), clip()
+    moved = x.clone()
+    moved[:, 1, ..., 0] = moved[:, 1, ..., 0] * 0.5 + 400
+    moved[:, 1, ..., 1] *= 0.5
+    torch.testing.assert_close(module(moved, SIZE), module(x, SIZE), atol=1e-4, rtol=1e-4)
+    assert module(x, SIZE)[..., :2].abs().max() > 0.01
+
+
+@pytest.mark.parametrize("norm", ["image", "box", "body", "track", "pixels"])
 @pytest.mark.parametrize("stream", STREAMS)
 def test_missing_joints_are_zero_and_move_nobody_else(norm: Any, stream: str) -> None:
     x = clip()
@@ -72,7 +81,7 @@ def test_missing_joints_are_zero_and_move_nobody_else(norm: Any, stream: str) ->
     torch.testing.assert_close(holed[0, 1], whole[0, 1], atol=0.02, rtol=0.02)
 
 
-@pytest.mark.parametrize("norm", ["image", "box", "body"])
+@pytest.mark.parametrize("norm", ["image", "box", "body", "track"])
 def test_an_empty_clip_is_all_zeros(norm: Any) -> None:
     for size in (SIZE, torch.zeros(1, 2)):
         if norm == "image" and not size.any():

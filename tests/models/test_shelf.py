@@ -103,7 +103,12 @@ def test_every_type_has_an_entry_in_the_shipped_parameters() -> None:
 @pytest.mark.parametrize("name", SKELETONS)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=["coco", "coco_new", "own"])
 def test_it_reads_pixels_and_gives_probabilities(name: str, layout: Any) -> None:
-    graph = graph_of(name, layout=layout, stages=(1, 2))
+    changes = {"layout": layout, "stages": (1, 2)}
+    if name == "kinematics":
+        if layout != "coco":
+            pytest.skip("its statistics are of COCO's joints; other layouts are refused")
+        changes = {}
+    graph = graph_of(name, **changes)
     with torch.inference_mode():
         probabilities, logits = graph(*clips())
     assert probabilities.shape == logits.shape == (3, 2)

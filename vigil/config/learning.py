@@ -87,6 +87,9 @@ class TrainSection(Section):
     init: str = Field(
         description="weights to begin with: demo/<name> as shipped, a trained model's folder, or ''"
     )
+    anchor: float = Field(
+        ge=0, le=10, description="pull towards the weights of init (L2-SP); 0: none"
+    )
     seed: int = Field(ge=0, description="random seed of weights, order and augmentation")
     augment: AugmentSection
 

@@ -41,7 +41,9 @@ class RecognizerSection(NetworkSection):
         pattern=r"^(j|b|k|jm|bm|km)(\+(j|b|k|jm|bm|km))*$",
         description="joints, bones, 2-hop bones and their motions; + stacks them as channels",
     )
-    norm: Literal["image", "box", "body", "pixels"] = Field(description="units of the coordinates")
+    norm: Literal["image", "box", "body", "track", "pixels"] = Field(
+        description="units of the coordinates; track: every person for itself"
+    )
     min_score: Fraction = Field(description="joints scored at or below it are missing")
     persons: Literal["present", "max", "all"] = Field(
         default="present",
@@ -170,6 +172,21 @@ class ClipGRUSection(SequenceSection):
         return self
 
 
+class KinematicsSection(RecognizerSection):
+    """Motion statistics of persons and pairs, and a linear model."""
+
+    type: Literal["kinematics"]
+    layout: Literal["coco"] = Field(description="the statistics know COCO's joints")
+    stream: Literal["j"] = Field(description="the statistics are of joints")
+    norm: Literal["body", "box", "pixels"] = Field(
+        description="units before the statistics, which have their own"
+    )
+    persons: Literal["present"] = Field(
+        default="present", description="the two, and the pair, that show most of each statistic"
+    )
+    step: int = Field(ge=1, le=6, description="frames over which speeds are measured")
+
+
 ModelSection = Annotated[
     ProtoGCNSection
     | STGCNSection
@@ -177,6 +194,7 @@ ModelSection = Annotated[
     | AAGCNSection
     | CTRGCNSection
     | PoseC3DSection
-    | ClipGRUSection,
+    | ClipGRUSection
+    | KinematicsSection,
     Field(discriminator="type"),
 ]

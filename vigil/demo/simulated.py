@@ -30,15 +30,19 @@ from vigil.demo.disturbances import Disturbance, disturb
 from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
 from vigil.demo.labels import label_windows
+from vigil.demo.strain import Strained, strained
+from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.schema import JOINTS, Skeletons, Timeline, Tracks
 
 _LOG = logging.getLogger(__name__)
 
 _VALIDATION_SHARE = 0.05
+Errors = Disturbance | Strained  # of the demo's own networks; of a network on real footage
+USUAL = Disturbance()
 
 
-def skeletons(scene: Scene, video_id: str, how: Disturbance, seed: int) -> Skeletons:
+def skeletons(scene: Scene, video_id: str, how: Errors, seed: int) -> Skeletons:
     """Pose, project and disturb the people of a scene.
 
     Args:
@@ -51,7 +55,11 @@ def skeletons(scene: Scene, video_id: str, how: Disturbance, seed: int) -> Skele
     times = np.arange(scene.n_frames) / scene.fps
     joints = [actor.body.keypoints(actor.frames(times)) for actor in scene.actors]
     uv, depth = scene.camera.project(np.stack(joints))
-    people = disturb(uv, depth, (scene.width, scene.height), scene.fps, how, rng)
+    size = (scene.width, scene.height)
+    if isinstance(how, Strained):
+        people = strained(uv, depth, size, scene.fps, how, rng)
+    else:
+        people = disturb(uv, depth, size, scene.fps, how, rng)
     person, frame = np.nonzero((people.score > 0).any(-1))
     identity, score = people.identity[person, frame], people.score[person, frame]
     uv = np.where(score[..., None] > 0, people.uv[person, frame], np.nan)
@@ -66,13 +74,13 @@ def skeletons(scene: Scene, video_id: str, how: Disturbance, seed: int) -> Skele
 
 
 def rows(
-    seed: int, clips: ClipsSection, classes: Sequence[str], normal: str, how: Disturbance
+    seed: int, clips: ClipsSection, classes: Sequence[str], normal: str, how: Errors
 ) -> list[dict[str, Any]]:
     """Simulate one scene; return its labeled windows as annotations of `vigil.dataset`.
 
-    Windows of a class that is not among `classes` are left out.
+    Windows of a class that is not among `classes` are left out; so are the scenes of one.
     """
-    scene = make_scene(seed, fps=FPS)
+    scene = make_scene(seed, _behavior(seed, classes), fps=FPS)
     video_id = f"sim_{seed:09d}"
     found = skeletons(scene, video_id, how, seed)
     if not len(found.frame):
@@ -92,8 +100,22 @@ def rows(
     ]
 
 
+def _behavior(seed: int, classes: Sequence[str]) -> str | None:
+    """Draw a leaf behavior evenly over `classes`; None where they leave out none of the three."""
+    wanted = [leaves for name, leaves in LEAVES.items() if name in classes]
+    if len(wanted) == len(LEAVES):
+        return None
+    rng = np.random.default_rng([seed, 22])
+    return str(rng.choice(wanted[rng.integers(len(wanted))]))
+
+
 def simulate(
-    path: Path, scenes: int, config: Config, seed: int = 0, workers: int | None = None
+    path: Path,
+    scenes: int,
+    config: Config,
+    seed: int = 0,
+    workers: int | None = None,
+    how: Errors = USUAL,
 ) -> int:
     """Write an annotation file of simulated windows; a twentieth of the scenes is for validation.
 
@@ -103,13 +125,14 @@ def simulate(
         config: classes, and the windows' length and stride.
         seed: part of the split `train` of scene seeds.
         workers: processes; every core when None.
+        how: how much goes wrong.
 
     Returns:
         The number of windows.
     """
     work = partial(
         rows, clips=config.clips, classes=config.classes, normal=config.normal_class,
-        how=Disturbance(),
+        how=how,
     )  # fmt: skip
     seeds = scene_seeds("train", seed, scenes)
     context = multiprocessing.get_context("spawn")

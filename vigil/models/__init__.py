@@ -25,6 +25,7 @@ _PLUGINS = {
     "ctrgcn": "vigil.models.ctrgcn",
     "posec3d": "vigil.models.posec3d",
     "clip_gru": "vigil.models.clip_gru",
+    "kinematics": "vigil.models.kinematics",
 }
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner, set_random_seed
 
 from vigil.models import processes
-from vigil.models.store import begin
+from vigil.models.store import begin, fitting
 
 _LOG = logging.getLogger("vigil.training")
 
@@ -40,6 +41,38 @@ class BeginWith(Hook):  # type: ignore[misc]
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             left = begin(model, self.weights, self.classes)
             _LOG.info("begin with %s; %d tensors are new", self.weights, len(left))
+
+
+@HOOKS.register_module()
+class HoldOn(Hook):  # type: ignore[misc]
+    """Pull the weights towards those that the training began with, every step (L2-SP).
+
+    Like a decoupled weight decay whose rest is not 0 but the start (Li et al., ICML 2018): few
+    clips then change only what they can pay for. What is new decays by `weight_decay` alone.
+    """
+
+    def __init__(self, weights: str, classes: Sequence[str], anchor: float) -> None:
+        """Take what `BeginWith` does, and the penalty's weight."""
+        self.weights, self.classes, self.anchor = Path(weights), tuple(classes), anchor
+
+    def before_train(self, runner: Runner) -> None:
+        """Read the start, also when the training resumes."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        start = fitting(model, self.weights, self.classes)
+        self.pairs = [
+            (parameter, start[name].to(parameter.device))
+            for name, parameter in model.named_parameters()
+            if name in start
+        ]
+
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
+        """Go a part of the way back, as far as a penalty within the gradient would in the end."""
+        group = runner.optim_wrapper.optimizer.param_groups[0]
+        rate = group["lr"] / (1.0 - group.get("momentum", 0.0))
+        share = min(1.0, rate * self.anchor)
+        with torch.no_grad():
+            for parameter, start in self.pairs:
+                parameter.lerp_(start, share)
 
 
 @HOOKS.register_module()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from vigil.errors import InputError
 from vigil.models.layouts import from_coco, layout
 
-Norm = Literal["image", "box", "body", "pixels"]
+Norm = Literal["image", "box", "body", "track", "pixels"]
 STREAMS = ("j", "b", "k", "jm", "bm", "km")
 _FAR = 1e6  # pixels; larger than any frame, stands for "no joint here" in minima and maxima
 
@@ -51,8 +51,10 @@ class SkeletonInput(nn.Module):
     norm `image`: x and y to [-1, 1] over the frame (the published 2-D recipe). `box`: relative to
     the box around all joints of all persons in the whole clip, so the place in the frame and the
     distance to the camera do not matter but the persons' places relative to each other do. `body`:
-    the same center, in units of the persons' mean body extent. `pixels`: as they are, for published
-    weights that were trained without any normalization.
+    the same center, in units of the persons' mean body extent. `track`: every person relative to
+    the box around the joints of the whole track, in units of the own mean body extent: movement
+    keeps its size however far apart people are, and where they stand is lost. `pixels`: as they
+    are, for published weights that were trained without any normalization.
     """
 
     def __init__(
@@ -127,16 +129,17 @@ class SkeletonInput(nn.Module):
         if self.norm == "image":
             half = image_size.reshape(-1, 1, 1, 1, 2) / 2
             return (xy - half) / half
-        low, high = _bounds(xy, valid, (1, 2, 3))
+        low, high = _bounds(xy, valid, (2, 3) if self.norm == "track" else (1, 2, 3))
         center = (low + high) / 2
         if self.norm == "box":
             scale = (high - low).amax(dim=-1, keepdim=True) / 2
         else:
+            dims = (2,) if self.norm == "track" else (1, 2)
             low, high = _bounds(xy, valid, (3,))
             seen = valid.amax(dim=3, keepdim=True)
             extent = (high - low).amax(dim=-1, keepdim=True) * seen
-            scale = extent.sum(dim=(1, 2), keepdim=True)
-            scale = scale / seen.sum(dim=(1, 2), keepdim=True).clamp(min=1.0)
+            scale = extent.sum(dim=dims, keepdim=True)
+            scale = scale / seen.sum(dim=dims, keepdim=True).clamp(min=1.0)
         least = image_size.amax(dim=1).reshape(-1, 1, 1, 1, 1) * _LEAST_SCALE
         return (xy - center) / torch.maximum(scale, least).clamp(min=1.0)
 

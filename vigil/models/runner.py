@@ -192,6 +192,11 @@ def _hooks(job: Job) -> list[dict[str, Any]]:
         hooks.append(
             {"type": "BeginWith", "weights": str(job.weights), "classes": job.config.classes}
         )
+    if job.weights and job.params.anchor:
+        hooks.append(
+            {"type": "HoldOn", "weights": str(job.weights), "classes": job.config.classes,
+             "anchor": job.params.anchor}
+        )  # fmt: skip
     if job.params.ema_momentum:
         hooks.append(
             {"type": "EMAHook", "ema_type": "ExponentialMovingAverage",

@@ -121,20 +121,9 @@ def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) 
     Raises:
         ModelError: no such file, or weights of another network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"init: {path}: expected trained weights, got {error}") from error
-    own = recognizer.state_dict()
-    other = {k for k, v in state.items() if k in own and own[k].shape != v.shape}
-    if classes and _classes(path) not in (None, list(classes)):
-        other |= {k for k in state if k.startswith(_CLASSIFIER)}
-    kept = {k: v for k, v in state.items() if k not in other}
+    own, kept = recognizer.state_dict(), fitting(recognizer, path, classes)
     missing, unexpected = recognizer.load_state_dict(kept, strict=False)
-    left = [k for k in own if k in other or k in missing]
+    left = [k for k in own if k in missing]
     alien = [k for k in left if not k.startswith(_MAY_DIFFER)]
     alien += [k for k in unexpected if not k.startswith(_TRAINING_ONLY)]
     if alien:
@@ -145,7 +134,29 @@ def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) 
     return left
 
 
-def _classes(weights: Path) -> list[str] | None:
+def fitting(
+    recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()
+) -> dict[str, torch.Tensor]:
+    """Return the tensors of a weights file that `begin` takes, and those it does not know.
+
+    Raises:
+        ModelError: no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state: dict[str, torch.Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"init: {path}: expected trained weights, got {error}") from error
+    own = recognizer.state_dict()
+    other = {k for k, v in state.items() if k in own and own[k].shape != v.shape}
+    if classes and classes_of(path) not in (None, list(classes)):
+        other |= {k for k in state if k.startswith(_CLASSIFIER)}
+    return {k: v for k, v in state.items() if k not in other}
+
+
+def classes_of(weights: Path) -> list[str] | None:
     """Return the classes that `save` wrote into a weights file; None where it names none."""
     from safetensors import safe_open
 

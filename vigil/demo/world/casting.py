@@ -34,17 +34,16 @@ class Cast:
     events: tuple[Event, ...]
 
 
+LEAVES = {"normal": behaviors.NORMAL, "assault": behaviors.ASSAULT, "faint": behaviors.FAINT}
+
+
 def leaf_label(behavior: str) -> str:
     """Return the class of a leaf behaviour: normal, assault or faint.
 
     Raises:
         ValueError: the behaviour is unknown.
     """
-    for label, leaves in (
-        ("normal", behaviors.NORMAL),
-        ("assault", behaviors.ASSAULT),
-        ("faint", behaviors.FAINT),
-    ):
+    for label, leaves in LEAVES.items():
         if behavior in leaves:
             return label
     known = ", ".join((*behaviors.NORMAL, *behaviors.ASSAULT, *behaviors.FAINT))
