@@ -31,12 +31,17 @@ Trained = Path | Mapping[Path, float] | Fused
 def named(name: str, config: Config, paths: Paths) -> Trained:
     """Return where the fusion, ensemble or recognizer `name` of the parameters lies."""
     if name in config.fusions:
-        members = config.fusions[name].members
-        return Fused(paths.reports / name, tuple(paths.model(member) for member in members))
+        return fused_of(name, config, paths)
     if name not in config.ensembles:
         return paths.model(name)
     weights = config.ensembles[name].members
     return {paths.model(member): weight for member, weight in weights.items()}
+
+
+def fused_of(name: str, config: Config, paths: Paths) -> Fused:
+    """Return where the fusion `name` of the parameters lies."""
+    members = config.fusions[name].members
+    return Fused(paths.reports / name, tuple(paths.model(member) for member in members))
 
 
 def reads_of(name: str, config: Config) -> Reading:

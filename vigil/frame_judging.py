@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vigil.config import Config
 from vigil.dataset import consensus, read_annotations, select
-from vigil.ensemble import named
+from vigil.ensemble import fused_of, named
 from vigil.errors import InputError
+from vigil.evaluation import learn
 from vigil.frame_systems import (
     Footage,
     System,
@@ -20,6 +22,7 @@ from vigil.frame_systems import (
     zero_shot_system,
 )
 from vigil.frames import FrameTruth, spread, truth_of_events, truth_of_labels
+from vigil.fusion import Fused
 from vigil.paths import Paths
 from vigil.schema import (
     Embeddings,
@@ -76,13 +79,29 @@ def systems(asked: ZeroShot, config: Config, paths: Paths) -> list[System]:
         InputError: no training clip, or an unreadable dataset.
         ModelError: a network that is not trained.
     """
-    splits, rows = read_annotations(paths.dataset / "annotations.pkl", embeddings=False)
+    splits, rows = read_annotations(paths.dataset / "annotations.pkl")
     shares = class_shares(select(splits, rows, "train"), len(config.classes))
-    trained = (*config.recognizers, *config.ensembles, *config.fusions)
+    trained = {
+        name: named(name, config, paths) for name in (*config.recognizers, *config.ensembles)
+    }
+    fused = {name: _learned(name, splits, rows, config, paths) for name in config.fusions}
     return [
         *(zero_shot_system(asked, view) for view in config.zero_shot.views),
-        *(trained_system(name, named(name, config, paths), config, shares) for name in trained),
+        *(trained_system(n, where, config, shares) for n, where in (trained | fused).items()),
     ]
+
+
+def _learned(
+    name: str,
+    splits: Mapping[str, Sequence[str]],
+    rows: Sequence[dict[str, Any]],
+    config: Config,
+    paths: Paths,
+) -> Fused:
+    """Learn a fusion anew: DVC may run this stage before the one that publishes it."""
+    fused = replace(fused_of(name, config, paths), folder=paths.frame_report / "fusions" / name)
+    learn(fused, splits, rows, config.fusions[name])
+    return fused
 
 
 def read_footage(video_id: str, paths: Paths) -> Footage:
