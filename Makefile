@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench bench-protogcn tune real study public demo-weights clean
+.PHONY: help setup demo test check serve bench bench-protogcn tune real study study-clip public demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,14 +71,18 @@ real: $(READY) ## Run every stage on real CCTV footage (VIGIL_REAL=<folder>)
 study: $(READY) ## Compare recognizers and recipes on real skeletons (VIGIL_REAL=<folder>)
 	@VIGIL_REAL="$${VIGIL_REAL:-../shared/real}" python -m stages.study --study studies/fights.yaml
 
+study-clip: $(READY) ## Compare views, heads and crops of CLIP-GRU by frame AUC (after `make demo`)
+	@python -m stages.study_clip --params $(PARAMS)
+
 public: $(READY) ## Import a public skeleton file and train on it: FILE=, MODEL=, OPTIONS=
 	@python -m stages.import_skeletons $(FILE) --params $(PARAMS) $(OPTIONS)
 	@for stage in train evaluate export; do \
 	    python -m stages.$$stage --params $(PARAMS) --model $(or $(MODEL),protogcn); done
 
-demo-weights: $(READY) ## Train the demo's four small networks from nothing (hours on a CPU)
+demo-weights: $(READY) ## Train the demo's five small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights
 
 clean: ## Remove everything the stages made, but no footage, label or model you brought
 	@rm -rf .vigil .real reports/stages reports/demo data/demo data/timelines data/tracks data/masks \
-	    data/masked data/proxies data/skeletons data/dataset data/clips.parquet
+	    data/masked data/proxies data/skeletons data/dataset data/clips.parquet \
+	    data/frame_scores data/suggestions.csv

@@ -17,7 +17,13 @@ from vigil.paths import Paths
 
 def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     """Make the images once, train each network, and put its weights where they ship from."""
-    budget = Budget(arguments.images, arguments.epochs, arguments.minutes, arguments.scenes)
+    budget = Budget(
+        arguments.images,
+        arguments.epochs,
+        arguments.minutes,
+        arguments.scenes,
+        arguments.crop_scenes,
+    )
     train_all(
         arguments.work or paths.cache.parent / "demo_weights",
         arguments.out or paths.root / "vigil" / "demo" / "weights",
@@ -32,10 +38,11 @@ if __name__ == "__main__":
     run(
         main,
         __doc__,
-        ("--minutes", {"type": float, "default": 120.0, "help": "budget of SAM2 and of RTMO each"}),
+        ("--minutes", {"type": float, "default": 120.0, "help": "budget of SAM2, RTMO, CLIP each"}),
         ("--images", {"type": int, "default": 7000, "help": "rendered training images"}),
         ("--epochs", {"type": int, "default": 10, "help": "passes of YOLO11 over the images"}),
         ("--scenes", {"type": int, "default": 4000, "help": "simulated scenes for ProtoGCN"}),
+        ("--crop-scenes", {"type": int, "default": 1500, "help": "rendered scenes for CLIP"}),
         ("--work", {"type": Path, "help": "folder of images and checkpoints"}),
         (
             "--out",

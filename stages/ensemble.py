@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from vigil.command import run
 from vigil.config import Config
-from vigil.dataset import read_annotations, select, tensors
+from vigil.dataset import read_annotations, select
 from vigil.ensemble import load, named
 from vigil.errors import InputError
 from vigil.export import publish
@@ -24,15 +24,15 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     for summary in evaluate(name, trained, config, paths):
         print(show(summary))
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
-    keypoints, sizes, _ = tensors(select(splits, rows, "test"), config.dataset)
     graph, spec = load(trained, name)
-    parity = publish(graph, spec, paths.triton_repo, keypoints, sizes, config.export)
+    feeds = spec.reads.batch(select(splits, rows, "test")).feeds
+    parity = publish(graph, spec, paths.triton_repo, feeds, config.export)
     write_json(paths.reports / f"{name}_export.json", parity)
     members = len(config.ensembles[name].members)
     worst = max(parity["max_difference"].values())
     print(
         f"ensemble: {name}: {members} members in one graph of {parity['bytes'] / 1e6:.2f} MB, "
-        f"largest difference to torch {worst:.1e} over {parity['n_clips']} clips"
+        f"largest difference to torch {worst:.1e} over {parity['n_rows']} rows"
     )
 
 

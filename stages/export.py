@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from vigil.command import run
 from vigil.config import Config
-from vigil.dataset import read_annotations, select, tensors
+from vigil.dataset import read_annotations, select
 from vigil.export import export
 from vigil.paths import Paths
 from vigil.schema import write_json
@@ -16,13 +16,13 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     """Write `triton_repo/<model>` and the parity report."""
     name = arguments.model
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
-    keypoints, sizes, _ = tensors(select(splits, rows, "test"), config.dataset)
-    parity = export(paths.model(name), paths.triton_repo, keypoints, sizes, config.export)
+    test = select(splits, rows, "test")
+    parity = export(paths.model(name), paths.triton_repo, test, config.export)
     write_json(paths.reports / f"{name}_export.json", parity)
     worst = max(parity["max_difference"].values())
     print(
         f"export: {name}: {parity['bytes'] / 1e6:.2f} MB, opset {parity['opset']}, largest "
-        f"difference to torch {worst:.1e} over {parity['n_clips']} clips"
+        f"difference to torch {worst:.1e} over {parity['n_rows']} rows"
     )
 
 

@@ -1,4 +1,4 @@
-"""Make the demo's synthetic CCTV footage, its ground truth, its labels and its scene table."""
+"""Make the demo's synthetic CCTV footage, its ground truth, labels, events and scene table."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import json
 from vigil.command import run
 from vigil.config import Config
 from vigil.demo.footage import make_footage
-from vigil.demo.labels import label_windows, read_truth
+from vigil.demo.labels import label_windows, read_truth, video_events
 from vigil.paths import Paths
-from vigil.schema import write_groups, write_labels
+from vigil.schema import write_events, write_groups, write_labels
 
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
-    """Render the videos and publish the labels that follow from their ground truth."""
+    """Render the videos and publish the labels and events that follow from their ground truth."""
     folder = paths.root / config.footage.folder
     count = config.footage.n_videos
     print(f"footage: rendering {count} synthetic videos into {config.footage.folder}", flush=True)
@@ -27,8 +27,10 @@ def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
         for truth in truths
         for label in label_windows(truth, config.clips, config.normal_class)
     ]
+    events = [event for truth in truths for event in video_events(truth, config.normal_class)]
+    write_events(folder / "events.csv", events)
     write_labels(folder / "labels.csv", labels)
-    print(f"footage: {len(videos)} videos, {len(labels)} labeled windows")
+    print(f"footage: {len(videos)} videos, {len(labels)} labeled windows, {len(events)} events")
 
 
 if __name__ == "__main__":

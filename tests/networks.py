@@ -48,6 +48,23 @@ def mlp(path: Path, width: int = 8, layers: int = 2, batch: int | str = "batch")
     return save(path, nodes, [x], [y], weights, {"origin": "test"})
 
 
+def color_clip(path: Path, crop_px: int = 16, clip: str = "test/colors") -> Path:
+    """Write an image encoder whose vector is a crop's mean red, green, blue and a constant."""
+    crops = helper.make_tensor_value_info(
+        "crops", TensorProto.UINT8, ["batch", crop_px, crop_px, 3]
+    )
+    embedding = helper.make_tensor_value_info("embedding", FLOAT, ["batch", 4])
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["floats"], to=FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("Pad", ["mean", "pads", "one"], ["padded"]),
+        helper.make_node("LpNormalization", ["padded"], ["embedding"], axis=1, p=2),
+    ]
+    weights = {"pads": np.array([0, 0, 0, 1], np.int64), "one": np.float32(1.0)}
+    notes = {"clip": clip, "dim": "4", "logit_scale": "50.0"}
+    return save(path, nodes, [crops], [embedding], weights, notes)
+
+
 def weight_bound(path: Path, width: int = 1024, layers: int = 4) -> Path:
     """Write an MLP that makes its weights anew, as sin(V), whenever it runs.
 

@@ -63,10 +63,13 @@ def config(**train: Any) -> Config:
     """Return the shipped parameters, narrowed so that a training takes seconds."""
     values = load(Path(__file__).parent.parent / "params.yaml")[0].model_dump()
     values["classes"] = CLASSES
+    values["fusions"], values["export"]["crops"] = {}, []
     values["dataset"] |= {"clip_len": 16, "max_persons": 2, "folds": 0}
+    gru = values["models"].pop("clip_gru")
     networks = (e for name, e in values["models"].items() if name != "kinematics")
     for entry in networks:
         entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm"}
+    values["models"]["clip_gru"] = gru | {"dim": 16, "hidden": 16, "max_sequences": 12}
     values["models"]["posec3d"] |= {"stream": "j", "heatmap_size": 16}
     values["train"] = {"all": values["train"]["all"]}  # the shipped weights are of another width
     values["train"]["all"] |= {"epochs": 2, "batch_size": 6, "warmup_epochs": 0, **train}

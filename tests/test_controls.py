@@ -13,6 +13,7 @@ import yaml
 
 from stages import controls as stage
 from tests.skeletons import annotation, config, write_set
+from tests.tracks import clip
 from vigil import controls
 from vigil.config import load
 from vigil.controls import position_bias, roll
@@ -56,7 +57,7 @@ def test_one_who_looks_at_the_first_half_only_is_found_out(
         row["keypoint"][:, 12:] = row["keypoint"][:, 11:12]
         rows.append(row)
 
-    def first_half(_: Path, clips: list[dict[str, Any]], __: Any) -> np.ndarray:
+    def first_half(_: Path, clips: list[dict[str, Any]]) -> np.ndarray:
         motion = [np.abs(np.diff(c["keypoint"][:, :12], axis=1)).mean() for c in clips]
         event = np.array(motion) / 100
         return np.stack([1 - event, event], 1)
@@ -65,6 +66,15 @@ def test_one_who_looks_at_the_first_half_only_is_found_out(
     half = next(r for r in position_bias(tmp_path, rows, config()) if r.share == 0.5)
     assert half.difference < -0.2
     assert not half.within_noise
+
+
+def test_embeddings_are_rolled_with_the_clip() -> None:
+    row = clip(0, 1)
+    (rolled,) = roll([row], 0.25)
+    late = (row["token_time_s"] - 10.0 + 1.0) % 4.0 + 10.0
+    np.testing.assert_allclose(rolled["token_time_s"], late)
+    assert sorted(rolled["token_time_s"]) == pytest.approx(sorted(row["token_time_s"]), abs=1e-9)
+    assert rolled["embedding"] is row["embedding"]
 
 
 def test_one_kind_of_clips_has_no_auc(tmp_path: Path) -> None:

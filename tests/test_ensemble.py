@@ -14,7 +14,6 @@ import torch
 
 from tests.skeletons import annotation, config
 from vigil import ensemble
-from vigil.dataset import tensors
 from vigil.errors import ModelError
 from vigil.evaluation import predict
 from vigil.export import publish
@@ -52,11 +51,10 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, float]:
 
 
 def test_its_answer_is_the_weighted_mean(members: dict[Path, float]) -> None:
-    dataset = config().dataset
-    alone = np.stack([predict(folder, ROWS, dataset) for folder in members])
+    alone = np.stack([predict(folder, ROWS) for folder in members])
     wanted = np.average(alone, axis=0, weights=list(members.values()))
     assert np.ptp(alone, axis=0).max() > 0.05, "members that agree prove nothing"
-    np.testing.assert_allclose(predict(members, ROWS, dataset), wanted, atol=1e-6)
+    np.testing.assert_allclose(predict(members, ROWS), wanted, atol=1e-6)
 
 
 def test_certain_members_give_finite_logits() -> None:
@@ -78,8 +76,7 @@ def test_it_is_one_graph_equal_to_torch_at_every_batch(
     members: dict[Path, float], tmp_path: Path
 ) -> None:
     graph, spec = ensemble.load(members, "protogcn_4s")
-    keypoints, sizes, _ = tensors(ROWS, config().dataset)
-    parity = publish(graph, spec, tmp_path, keypoints, sizes, config().export)
+    parity = publish(graph, spec, tmp_path, spec.reads.batch(ROWS).feeds, config().export)
     assert list(parity["max_difference"]) == ["1", "2", "3", "8", "9"]
     assert max(parity["max_difference"].values()) < 1e-5
     check_model(tmp_path / "protogcn_4s")
@@ -102,7 +99,8 @@ def test_members_that_do_not_fit_are_refused(
 ) -> None:
     first = next(iter(members))
     _, spec = store.load(first)
-    other = replace(spec, name="other", **changes)
+    reads = replace(spec.reads, **{k: v for k, v in changes.items() if k != "classes"})
+    other = replace(spec, name="other", reads=reads, classes=changes.get("classes", spec.classes))
     with pytest.raises(ModelError, match=f"mix: other: expected {part} of {first.name}"):
         ensemble.join("mix", [(spec, 0.5), (other, 0.5)])
 
@@ -117,12 +115,12 @@ def test_folds_of_an_ensemble_are_its_members_folds(members: dict[Path, float]) 
 @pytest.mark.slow
 def test_triton_serves_it_as_one_model(members: dict[Path, float], tmp_path: Path) -> None:
     graph, spec = ensemble.load(members, "protogcn_4s")
-    keypoints, sizes, _ = tensors(ROWS, config().dataset)
-    publish(graph, spec, tmp_path, keypoints, sizes, config().export)
+    feeds = spec.reads.batch(ROWS).feeds
+    publish(graph, spec, tmp_path, feeds, config().export)
     with EmbeddedTriton(tmp_path) as server:
         for url, protocol in ((server.http_url, "http"), (server.grpc_url, "grpc")):
             served = TritonSession(url, "protogcn_4s", protocol)
-            answer = served.run({"keypoints": keypoints, "image_size": sizes})
-            wanted = predict(members, ROWS, config().dataset)
+            answer = served.run(feeds)
+            wanted = predict(members, ROWS)
             np.testing.assert_allclose(answer["probabilities"], wanted, atol=1e-5)
             assert served.metadata["labels"] == json.dumps(list(spec.classes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from tests.conftest import ROOT
 from tests.skeletons import annotation, config, write_set
 from vigil import export as exporting
 from vigil.config import ModelSection, load
+from vigil.crop_graph import SUFFIX, CropDoor
 from vigil.dataset import tensors
 from vigil.errors import InputError, ModelError
 from vigil.models import store
+from vigil.models.reading import SequenceReading
 from vigil.serving.repository import check_model, parse_config, parse_labels
 from vigil.session import OnnxSession
 
@@ -38,11 +42,12 @@ def save_model(folder: Path, **params: Any) -> store.ModelSpec:
     return spec
 
 
-def clips(count: int = 11) -> tuple[Any, Any]:
-    keypoints, sizes, _ = tensors([annotation(i, i % 2) for i in range(count)], config().dataset)
-    keypoints[0, 1] = 0.0  # one person
-    keypoints[1] = 0.0  # nobody
-    return keypoints, sizes
+def clips(count: int = 11) -> list[dict[str, Any]]:
+    rows = [annotation(i, i % 2) for i in range(count)]
+    for row, persons in ((rows[0], 1), (rows[1], 0)):
+        for name in ("keypoint", "keypoint_score"):
+            row[name] = row[name][:persons]
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def clips(count: int = 11) -> tuple[Any, Any]:
 )
 def test_onnx_runtime_equals_torch_at_every_batch(tmp_path: Path, params: dict[str, Any]) -> None:
     save_model(tmp_path / "model", **params)
-    parity = exporting.export(tmp_path / "model", tmp_path / "repo", *clips(), config().export)
+    parity = exporting.export(tmp_path / "model", tmp_path / "repo", clips(), config().export)
     assert list(parity["max_difference"]) == ["1", "2", "3", "8", "9"]
     assert max(parity["max_difference"].values()) < 1e-5
     check_model(tmp_path / "repo" / "protogcn")
@@ -63,7 +68,7 @@ def test_onnx_runtime_equals_torch_at_every_batch(tmp_path: Path, params: dict[s
 
 def test_the_file_is_opset_17_ir_8_with_metadata_and_one_dynamic_axis(tmp_path: Path) -> None:
     save_model(tmp_path / "model")
-    exporting.export(tmp_path / "model", tmp_path / "repo", *clips(), config().export)
+    exporting.export(tmp_path / "model", tmp_path / "repo", clips(), config().export)
     path = tmp_path / "repo/protogcn/1/model.onnx"
     model = onnx.load(str(path))
     assert model.ir_version == 8
@@ -128,16 +133,15 @@ def test_a_difference_raises_and_nothing_is_published(
 
     monkeypatch.setattr(exporting, "write_onnx", corrupt)
     with pytest.raises(ModelError, match=r"protogcn: batch 1: expected .* within 0.0001"):
-        exporting.export(tmp_path / "model", tmp_path / "repo", *clips(), config().export)
+        exporting.export(tmp_path / "model", tmp_path / "repo", clips(), config().export)
     assert not list((tmp_path / "repo").rglob("*.onnx"))
     assert not list((tmp_path / "repo").rglob("*.part"))
 
 
 def test_no_clip_to_compare_on_is_refused(tmp_path: Path) -> None:
     save_model(tmp_path / "model")
-    nothing = [array[:0] for array in clips()]
     with pytest.raises(InputError, match="at least one clip"):
-        exporting.export(tmp_path / "model", tmp_path / "repo", *nothing, config().export)
+        exporting.export(tmp_path / "model", tmp_path / "repo", [], config().export)
 
 
 def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:
@@ -159,12 +163,18 @@ def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:
         assert int(packed["data_samples"].gt_labels.item) == labels[index]
 
 
-def test_committed_configuration_is_what_the_shipped_parameters_give(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["protogcn", "clip_gru", "clip_gru_crops"])
+def test_committed_configuration_is_what_the_shipped_parameters_give(
+    tmp_path: Path, name: str
+) -> None:
     """Change params.yaml or a template, and the files in git must follow (`stages.export`)."""
-    root = Path(__file__).parent.parent
-    cfg, paths = load(root / "params.yaml")
-    spec = store.ModelSpec.of("protogcn", cfg.classes, cfg.models, cfg.dataset)
-    exporting.write_configs(tmp_path, spec, cfg.export)
+    cfg, paths = load(ROOT / "params.yaml")
+    spec = store.ModelSpec.of(name.removesuffix(SUFFIX), cfg.classes, cfg.models, cfg.dataset)
+    if isinstance(spec.reads, SequenceReading):
+        clip = f"{cfg.weights.set}/{cfg.weights.clip}"
+        spec = replace(spec, name=name, reads=replace(spec.reads, clip=clip))
+    door = CropDoor(spec.reads, cfg.embed.crop_px) if name.endswith(SUFFIX) else None
+    exporting.write_configs(tmp_path, spec, cfg.export, door)
     for path in tmp_path.rglob("*.*"):
-        committed = paths.triton_repo / "protogcn" / path.relative_to(tmp_path)
+        committed = paths.triton_repo / name / path.relative_to(tmp_path)
         assert committed.read_text() == path.read_text(), committed

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests import networks
 from vigil.config import load
-from vigil.errors import InputError
+from vigil.errors import InputError, ModelError
 from vigil.pretrained import install
+from vigil.serving.repository import check_model
 from vigil.session import OnnxSession
 from vigil.weights import MIRROR_VARIABLE
 
@@ -27,7 +29,14 @@ def test_the_demo_networks_are_exported_at_the_size_of_the_parameters(
 ) -> None:
     config, paths = load(project(params))
     roles = {item.role: item for item in install(config, paths, say)}
-    assert set(roles) == {"detector", "pose", "segmenter"}
+    assert set(roles) == {"detector", "pose", "segmenter", "clip"}
+    side = config.embed.crop_px
+    assert OnnxSession(roles["clip"].path).inputs[0].shape == (None, side, side, 3)
+    text = OnnxSession(paths.clip_text)
+    assert text.metadata == OnnxSession(roles["clip"].path).metadata
+    assert check_model(paths.triton_repo / "clip_image").parameters["clip"].string_value == (
+        roles["clip"].source
+    )
     sizes = {"detector": config.mask.detector.input_size, "pose": config.skeletons.input_size}
     for role, (width, height) in sizes.items():
         assert OnnxSession(roles[role].path).inputs[0].shape == (None, 3, height, width)
@@ -42,7 +51,13 @@ def test_files_of_ones_own_are_found_by_name_in_the_mirror(
     mirror.mkdir()
     (mirror / "my.onnx").write_bytes(b"graph")
     monkeypatch.setenv(MIRROR_VARIABLE, str(mirror))
-    params["weights"] = {"set": "files", "detector": "my.onnx", "segmenter": "", "pose": "my.onnx"}
+    params["weights"] = {
+        "set": "files",
+        "detector": "my.onnx",
+        "segmenter": "",
+        "pose": "my.onnx",
+        "clip": "",
+    }
     config, paths = load(project(params))
     install(config, paths, say)
     assert paths.onnx("yolo11").read_bytes() == b"graph"
@@ -50,7 +65,57 @@ def test_files_of_ones_own_are_found_by_name_in_the_mirror(
 
 
 def test_a_file_that_is_nowhere_is_one_clear_line(params: dict[str, Any], project: Project) -> None:
-    params["weights"] = {"set": "files", "detector": "no.onnx", "segmenter": "", "pose": "no.onnx"}
+    params["weights"] = {
+        "set": "files",
+        "detector": "no.onnx",
+        "segmenter": "",
+        "pose": "no.onnx",
+        "clip": "",
+    }
     config, paths = load(project(params))
     with pytest.raises(InputError, match=r"no\.onnx: expected an ONNX file"):
+        install(config, paths, say)
+
+
+def own_clip(params: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    (folder / "my.onnx").write_bytes(b"graph")
+    monkeypatch.setenv(MIRROR_VARIABLE, str(folder))
+    params["weights"] = {"set": "files", "detector": "my.onnx", "segmenter": "",
+                         "pose": "my.onnx", "clip": str(folder / "eye.onnx")}  # fmt: skip
+
+
+def test_a_clip_of_ones_own_brings_its_text_encoder_and_its_configuration(
+    params: dict[str, Any], project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_clip(params, tmp_path / "mirror", monkeypatch)
+    networks.color_clip(tmp_path / "mirror" / "eye.onnx")
+    (tmp_path / "mirror" / "eye_text.onnx").write_bytes(b"text")
+    config, paths = load(project(params))
+    assert install(config, paths, say)[-1].role == "clip"
+    assert paths.clip_text.read_bytes() == b"text"
+    served = check_model(paths.triton_repo / "clip_image")
+    assert list(served.input[0].dims) == [16, 16, 3]
+    assert list(served.output[0].dims) == [4]
+    assert served.parameters["logit_scale"].string_value == "50.0"
+
+
+def test_a_clip_without_its_text_encoder_is_refused(
+    params: dict[str, Any], project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_clip(params, tmp_path / "mirror", monkeypatch)
+    networks.color_clip(tmp_path / "mirror" / "eye.onnx")
+    config, paths = load(project(params))
+    with pytest.raises(InputError, match=r"eye_text\.onnx: expected an ONNX file"):
+        install(config, paths, say)
+
+
+def test_a_graph_that_is_no_image_encoder_is_refused_as_clip(
+    params: dict[str, Any], project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_clip(params, tmp_path / "mirror", monkeypatch)
+    networks.mlp(tmp_path / "mirror" / "eye.onnx")
+    (tmp_path / "mirror" / "eye_text.onnx").write_bytes(b"text")
+    config, paths = load(project(params))
+    with pytest.raises(ModelError, match="expected crops uint8"):
         install(config, paths, say)

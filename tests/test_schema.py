@@ -26,7 +26,8 @@ def tables(draw: st.DrawFn) -> schema.Table:
     time_s = draw(hnp.arrays(np.float64, n, elements=st.floats(0, 1e6)))
     track_id = draw(hnp.arrays(np.int32, n))
     score = draw(hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32)))
-    kind = draw(st.sampled_from(["timeline", "tracks", "masks", "skeletons"]))
+    kinds = ["timeline", "tracks", "masks", "skeletons", "embeddings", "frame_scores"]
+    kind = draw(st.sampled_from(kinds))
     if kind == "timeline":
         return schema.Timeline(*head, time_s)
     if kind == "tracks":
@@ -35,6 +36,18 @@ def tables(draw: st.DrawFn) -> schema.Table:
     if kind == "masks":
         rle = draw(st.lists(st.binary(max_size=9), min_size=n, max_size=n))
         return schema.Masks(*head, frame, track_id, rle, ["box"] * n)
+    if kind == "embeddings":
+        sides = [draw(hnp.arrays(np.float32, n, elements=finite)) for _ in range(4)]
+        vectors = draw(hnp.arrays(np.float16, (n, 3), elements=st.floats(-1, 1, width=16)))
+        return schema.Embeddings(*head, draw(names), frame, time_s, track_id, track_id, *sides,
+                                 vectors)  # fmt: skip
+    if kind == "frame_scores":
+        classes = tuple(draw(st.lists(names, min_size=2, max_size=4)))
+        shape = (n, len(classes))
+        chances = draw(hnp.arrays(np.float32, shape, elements=st.floats(0, 1, width=32)))
+        source = draw(hnp.arrays(np.int8, n, elements=st.integers(0, 2)))
+        return schema.FrameScores(*head, draw(names), classes, frame, time_s, score, chances,
+                                  source)  # fmt: skip
     keypoints = draw(hnp.arrays(np.float32, (n, 34), elements=finite | st.just(np.nan)))
     scores = draw(hnp.arrays(np.float32, (n, 17), elements=st.floats(0, 1, width=32)))
     return schema.Skeletons(*head, frame, time_s, track_id, keypoints, scores)
@@ -151,3 +164,82 @@ def test_a_missing_label_file_is_one_clear_line(tmp_path: Path) -> None:
 def test_groups_survive_the_round_trip(tmp_path: Path) -> None:
     schema.write_groups(tmp_path / "g.csv", {"a": "s1", "b,c": "s2"})
     assert schema.read_groups(tmp_path / "g.csv") == {"a": "s1", "b,c": "s2"}
+
+
+def embeddings(*keys: tuple[int, int, int]) -> schema.Embeddings:
+    frame, track, other = np.array(keys, np.int32).reshape(-1, 3).T
+    side = np.zeros(len(keys), np.float32)
+    return schema.Embeddings("v", 64, 48, "demo/clip", frame, np.zeros(len(keys)), track, other,
+                             side, side + 1, side + 2, side + 3,
+                             np.zeros((len(keys), 5), np.float16))  # fmt: skip
+
+
+def test_embeddings_show_their_boxes_and_their_dimension() -> None:
+    table = embeddings((0, -1, -1), (0, 1, -1), (0, 1, 2), (3, 1, -1))
+    assert table.dim == 5
+    assert table.xyxy.tolist() == [[0, 1, 2, 3]] * 4
+
+
+def test_a_file_without_any_embedding_still_knows_its_dimension(tmp_path: Path) -> None:
+    embeddings().write(tmp_path / "e.parquet")
+    assert schema.Embeddings.read(tmp_path / "e.parquet").dim == 5
+
+
+@pytest.mark.parametrize("keys", [[(1, 1, -1), (0, 1, -1)], [(0, 1, -1), (0, 1, -1)]])
+def test_unsorted_or_doubled_embeddings_are_refused(keys: list[tuple[int, int, int]]) -> None:
+    with pytest.raises(InputError, match="expected rows sorted"):
+        embeddings(*keys)
+
+
+def test_frame_scores_need_one_probability_a_class() -> None:
+    one = np.zeros(1, np.float32)
+    with pytest.raises(InputError, match=r"expected \(1, 3\) probabilities, got \(1, 2\)"):
+        schema.FrameScores("v", 1, 1, "zero_shot", ("a", "b", "c"), np.zeros(1, np.int32),
+                           np.zeros(1), one, np.zeros((1, 2), np.float32),
+                           np.zeros(1, np.int8))  # fmt: skip
+
+
+CLASSES = ("normal", "assault", "faint")
+
+
+def test_events_survive_the_round_trip(tmp_path: Path) -> None:
+    events = [
+        schema.Event("비 디=오", "assault", 0.5, 4.25, (1, 12), ((0.5, 10.0, 20.5), (1.5, -3, 4))),
+        schema.Event("b,c", "faint", 0.0, 2.0),
+    ]
+    schema.write_events(tmp_path / "e.csv", events)
+    assert schema.read_events(tmp_path / "e.csv", CLASSES) == events
+
+
+def test_an_events_file_may_say_that_nothing_happens(tmp_path: Path) -> None:
+    schema.write_events(tmp_path / "e.csv", [])
+    assert schema.read_events(tmp_path / "e.csv", CLASSES) == []
+
+
+def test_an_events_file_needs_neither_ids_nor_points(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text("video_id,label,start_s,end_s\nv,faint,1,2\n")
+    assert schema.read_events(tmp_path / "e.csv", CLASSES) == [schema.Event("v", "faint", 1.0, 2.0)]
+
+
+HEADER = "video_id,label,start_s,end_s,track_ids,points\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a header"),
+        ("video_id,label\n", "expected the columns"),
+        (HEADER + "v,theft,0,1,,\n", "line 2: expected a label of .* got 'theft'"),
+        (HEADER + "v,faint,0,1,,\nv,faint,2,1,,\n", "line 3: expected 0 <= start_s < end_s"),
+        (HEADER + "v,faint,0,nan,,\n", "expected 0 <= start_s < end_s"),
+        (HEADER + "v,faint,zero,1,,\n", "line 2: expected numbers in seconds"),
+        (HEADER + "v,faint,0,1,one,\n", "line 2: expected numbers in seconds"),
+        (HEADER + "v,faint,0,1,,1:2\n", "line 2: expected numbers in seconds"),
+        (HEADER + "v,faint,0,,,\n", "line 2: expected a value for 'end_s'"),
+    ],
+)
+def test_events_that_make_no_sense_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        schema.read_events(path, CLASSES)

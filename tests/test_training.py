@@ -21,6 +21,7 @@ from vigil.dataset import read_annotations, select, write_annotations
 from vigil.errors import InputError, ModelError
 from vigil.evaluation import predict
 from vigil.models import store
+from vigil.models.reading import SkeletonReading
 from vigil.training import key, train
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,7 @@ def test_it_learns_what_two_classes_differ_by(annotations: Path, tmp_path: Path)
     run = train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work")
     splits, rows = read_annotations(annotations)
     test = select(splits, rows, "test")
-    found = predict(tmp_path / "model", test, cfg.dataset)
+    found = predict(tmp_path / "model", test)
     assert np.mean(found.argmax(1) == [row["label"] for row in test]) >= 0.9
     losses = curve(run, "train/loss")
     assert list(losses) == list(range(20))
@@ -216,7 +217,7 @@ def test_a_fold_trains_on_its_own_clips(annotations: Path, tmp_path: Path) -> No
     cfg = config(epochs=1)
     train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work", fold=1)
     _, spec = store.load(tmp_path / "model")
-    assert spec.clip_len == 16
+    assert spec.reads == SkeletonReading(16, 2, "stretch")
     with pytest.raises(InputError, match="train_7"):
         train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work", fold=7)
 

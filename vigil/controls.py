@@ -44,13 +44,18 @@ def roll(rows: Sequence[dict[str, Any]], share: float) -> list[dict[str, Any]]:
     """Return annotations whose clips begin `share` of their time earlier, the end put before.
 
     Args:
-        rows: annotations with `keypoint` (M, n, 17, 2) and `keypoint_score` (M, n, 17).
+        rows: annotations with `keypoint` (M, n, 17, 2) and `keypoint_score` (M, n, 17); their
+            embeddings, where there are any, go with them.
         share: in [0, 1].
     """
     rolled = []
     for row in rows:
         step = round(share * row["keypoint_score"].shape[1])
         moved = {name: np.roll(row[name], step, axis=1) for name in ("keypoint", "keypoint_score")}
+        if "embedding" in row:
+            length_s = row["end_s"] - row["start_s"]
+            since_s = row["token_time_s"] - row["start_s"] + share * length_s
+            moved["token_time_s"] = row["start_s"] + since_s % length_s
         rolled.append(row | moved)
     return rolled
 
@@ -83,10 +88,10 @@ def position_bias(
         np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
         for _ in range(config.evaluate.bootstrap)
     ]
-    plain = 1.0 - predict(folder, rows, config.dataset)[:, normal]
+    plain = 1.0 - predict(folder, rows)[:, normal]
     found = []
     for share in shares:
-        moved = 1.0 - predict(folder, roll(rows, share), config.dataset)[:, normal]
+        moved = 1.0 - predict(folder, roll(rows, share))[:, normal]
         noise = np.array([auc(moved[d], event[d]) - auc(plain[d], event[d]) for d in draws])
         low, high = np.nanpercentile(noise, [2.5, 97.5])
         value = auc(moved, event)

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from vigil.config import DatasetSection
 from vigil.errors import InputError
-from vigil.sampling import ClipArrays, clip_arrays, sample_clip, sample_indices
+from vigil.sampling import ClipArrays, ClipShape, clip_arrays, sample_clip, sample_indices
 from vigil.schema import Clip, Label, Skeletons, Timeline, atomic, write_text
 from vigil.splits import Item, listing, make_splits, table
 
 __all__ = ["ClipArrays", "clip_arrays", "sample_clip", "sample_indices"]
 
+ANNOTATIONS, EMBEDDINGS = "annotations.pkl", "embeddings.pkl"
 _SAFE_GLOBALS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -210,11 +211,14 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def read_annotations(path: Path) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+def read_annotations(
+    path: Path, *, embeddings: bool = True
+) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
     """Read an mmaction2 annotation file, ours or another's, without running what it may carry.
 
     Args:
         path: the pickle file.
+        embeddings: also take what `vigil.tokens` wrote beside it, where it did.
 
     Returns:
         Clip ids of every split, and the annotations.
@@ -229,6 +233,10 @@ def read_annotations(path: Path) -> tuple[dict[str, list[str]], list[dict[str, A
             _check_row(row)
     except (LookupError, TypeError, ValueError) as error:
         raise _not_annotations(path, error) from error
+    beside = path.with_name(EMBEDDINGS)
+    if embeddings and path.name == ANNOTATIONS and beside.is_file():
+        seen = {row["frame_dir"]: row for row in read_pickle(beside)["annotations"]}
+        rows = [row | seen.get(row["frame_dir"], {}) for row in rows]
     return splits, rows
 
 
@@ -272,7 +280,7 @@ def select(
 
 
 def tensors(
-    rows: Sequence[Mapping[str, Any]], params: DatasetSection
+    rows: Sequence[Mapping[str, Any]], params: ClipShape
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Sample annotations the way they are served.
 

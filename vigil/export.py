@@ -1,15 +1,15 @@
 """From a trained recognizer to a served one: ONNX with its preparation inside, proved equal.
 
-The graph takes pixels and gives probabilities, only its batch axis is dynamic, and its metadata
-says what a client must know. It is compared with torch before anything is published; a difference
-is an error, not a remark.
+The graph takes what its recognizer reads and gives probabilities, only its batch axis is dynamic,
+and its metadata says what a client must know. It is compared with torch before anything is
+published; a difference is an error, not a remark.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -20,22 +20,23 @@ from numpy.typing import NDArray
 from vigil.config import ExportSection
 from vigil.errors import InputError, ModelError
 from vigil.models import store
-from vigil.schema import JOINTS, atomic, write_text
+from vigil.models.reading import Door, InputTensor
+from vigil.schema import atomic, write_text
 from vigil.session import OnnxSession
 
+Feeds = Mapping[str, NDArray[np.float32]]
 OPSET = 17  # with IR 8: every ONNX Runtime from 1.16 on loads it
 IR_VERSION = 8
-INPUTS = ("keypoints", "image_size")
 OUTPUTS = ("probabilities", "logits")
-_BATCHES = (1, 2, 3, 8)
+_TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8"}
+BATCHES = (1, 2, 3, 8)
 _TEMPLATES = Path(__file__).parent / "models" / "triton"
 
 
 def export(
     folder: Path,
     repository: Path,
-    keypoints: NDArray[np.float32],
-    image_size: NDArray[np.float32],
+    rows: Sequence[Mapping[str, Any]],
     params: ExportSection,
 ) -> dict[str, Any]:
     """Publish the recognizer in `folder` as version 1 of a Triton model.
@@ -44,8 +45,7 @@ def export(
         folder: a model's folder, see `vigil.models.store`.
         repository: Triton's model repository; `<name>/1/model.onnx`, `config.pbtxt`,
             `configs/*.pbtxt` and `labels.txt` are written.
-        keypoints: (N, M, T, 17, 3) float32 real clips to compare torch and ONNX Runtime on.
-        image_size: (N, 2) float32 their frames' width and height in pixels.
+        rows: annotations of real clips to compare torch and ONNX Runtime on.
         params: largest batch, tolerance and which configuration is served.
 
     Returns:
@@ -55,17 +55,18 @@ def export(
         InputError: no clip to compare on.
         ModelError: no trained recognizer, or ONNX Runtime and torch differ by more than allowed.
     """
+    if not rows:
+        raise InputError("export: expected at least one clip to compare on, got none")
     recognizer, spec = store.load(folder)
-    graph = recognizer.inference_graph()
-    return publish(graph, spec, repository, keypoints, image_size, params)
+    feeds = spec.reads.batch(rows).feeds
+    return publish(recognizer.inference_graph(), spec, repository, feeds, params)
 
 
 def publish(
     graph: Any,
     spec: store.ModelSpec,
     repository: Path,
-    keypoints: NDArray[np.float32],
-    image_size: NDArray[np.float32],
+    feeds: Feeds,
     params: ExportSection,
 ) -> dict[str, Any]:
     """Publish a torch module, of one recognizer or of an ensemble, as version 1 of a Triton model.
@@ -74,14 +75,13 @@ def publish(
         graph: the torch module, see `write_onnx`.
         spec: its name, shapes and metadata.
         repository: see `export`, as the other arguments, the result and the errors.
-        keypoints: see `export`.
-        image_size: see `export`.
+        feeds: N real rows by input name, see `vigil.models.reading.Batch`.
         params: see `export`.
     """
     target = repository / spec.name / "1" / "model.onnx"
     with atomic(target) as partial:
         write_onnx(graph, partial, spec)
-        differences = parity(graph, partial, keypoints, image_size, params)
+        differences = parity(graph, partial, feeds, params, names(spec))
     write_configs(repository / spec.name, spec, params)
     return {
         "model": spec.name,
@@ -89,7 +89,7 @@ def publish(
         "ir_version": IR_VERSION,
         "bytes": target.stat().st_size,
         "tolerance": params.tolerance,
-        "n_clips": len(keypoints),
+        "n_rows": rows_of(feeds),
         "max_difference": {str(batch): value for batch, value in differences.items()},
     }
 
@@ -99,11 +99,7 @@ def metadata(spec: store.ModelSpec) -> dict[str, str]:
     parts = {
         "name": spec.name,
         "labels": list(spec.classes),
-        "clip_len": spec.clip_len,
-        "max_persons": spec.max_persons,
-        "sampling": spec.sampling,
-        "input_layout": "coco",
-        "input_units": "x and y in pixels of the original frame, score in [0, 1]",
+        **spec.reads.facts,
         "outputs": "probabilities: softmax of logits",
     }
     return {
@@ -116,7 +112,7 @@ def write_onnx(graph: Any, path: Path, spec: store.ModelSpec) -> None:
     """Trace the torch module `graph` into an ONNX file with metadata.
 
     Args:
-        graph: (B, M, T, 17, 3) and (B, 2) to (B, classes) twice.
+        graph: from the inputs of `spec.reads`, (B, ...) each, to (B, classes) twice.
         path: where to write.
         spec: shapes and metadata.
 
@@ -127,15 +123,18 @@ def write_onnx(graph: Any, path: Path, spec: store.ModelSpec) -> None:
     import torch
 
     rng = torch.Generator().manual_seed(0)
-    shape = (2, spec.max_persons, spec.clip_len, JOINTS, 3)
-    example = (torch.rand(shape, generator=rng) * 100, torch.full((2, 2), 100.0))
-    axes = {name: {0: "batch"} for name in (*INPUTS, *OUTPUTS)}
+    example = tuple(
+        torch.rand((2, *tensor.dims), generator=rng) * 100 for tensor in spec.reads.inputs
+    )
+    axes = {name: {0: "batch"} for name in (*names(spec), *OUTPUTS)}
     with warnings.catch_warnings():
         # The legacy exporter is the one that writes IR 8; that torch prefers the other is known.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
+        # torch's own GRU checks the width of its input in Python.
+        warnings.filterwarnings("ignore", category=Warning, module=r"torch\.nn\.modules\.rnn")
         torch.onnx.export(
-            graph, example, str(path), opset_version=OPSET, input_names=list(INPUTS),
+            graph, example, str(path), opset_version=OPSET, input_names=names(spec),
             output_names=list(OUTPUTS), dynamic_axes=axes, dynamo=False,
         )  # fmt: skip
     model = onnx.load(str(path))
@@ -147,21 +146,27 @@ def write_onnx(graph: Any, path: Path, spec: store.ModelSpec) -> None:
     onnx.save(model, str(path))
 
 
+def names(spec: store.ModelSpec) -> list[str]:
+    """Return the names of the graph's inputs, in order."""
+    return [tensor.name for tensor in spec.reads.inputs]
+
+
+def rows_of(feeds: Feeds) -> int:
+    """Return how many rows the arrays of `feeds` have."""
+    return len(next(iter(feeds.values())))
+
+
 def parity(
-    graph: Any,
-    path: Path,
-    keypoints: NDArray[np.float32],
-    image_size: NDArray[np.float32],
-    params: ExportSection,
+    graph: Any, path: Path, feeds: Feeds, params: ExportSection, inputs: Sequence[str]
 ) -> dict[int, float]:
     """Compare torch with ONNX Runtime on real clips at batch 1, 2, 3, 8 and the largest.
 
     Args:
         graph: the torch module.
         path: its ONNX file.
-        keypoints: see `export`; repeated where the batch is larger.
-        image_size: see `export`.
+        feeds: see `publish`; repeated where the batch is larger.
         params: largest batch and tolerance.
+        inputs: names of the module's positional inputs.
 
     Returns:
         Largest absolute difference of any output, by batch size.
@@ -170,21 +175,22 @@ def parity(
         InputError: no clip.
         ModelError: a difference above the tolerance, or a value that is not finite.
     """
-    if not len(keypoints):
+    count = rows_of(feeds)
+    if not count:
         raise InputError("export: expected at least one clip to compare on, got none")
     import torch
 
     session = OnnxSession(path, device="cpu")
     differences = {}
-    sizes = sorted({size for size in _BATCHES if size < params.max_batch} | {params.max_batch})
+    sizes = sorted({size for size in BATCHES if size < params.max_batch} | {params.max_batch})
     for size in sizes:
         worst = 0.0
-        for start in range(0, max(len(keypoints) - size, 0) + 1, size):
-            rows = np.arange(start, start + size) % len(keypoints)
-            feeds = {"keypoints": keypoints[rows], "image_size": image_size[rows]}
+        for start in range(0, max(count - size, 0) + 1, size):
+            rows = np.arange(start, start + size) % count
+            part = {name: feeds[name][rows] for name in inputs}
             with torch.inference_mode():
-                wanted = graph(*(torch.from_numpy(feeds[name]) for name in INPUTS))
-            given = session.run(feeds)
+                wanted = graph(*(torch.from_numpy(part[name]) for name in inputs))
+            given = session.run(part)
             for name, tensor in zip(OUTPUTS, wanted, strict=True):
                 gap = np.abs(given[name] - tensor.numpy()).max()
                 worst = max(worst, float(gap) if np.isfinite(gap) else float("inf"))
@@ -197,23 +203,27 @@ def parity(
     return differences
 
 
-def write_configs(model: Path, spec: store.ModelSpec, params: ExportSection) -> None:
+def write_configs(
+    model: Path, spec: store.ModelSpec, params: ExportSection, door: Door | None = None
+) -> None:
     """Write `labels.txt`, both Triton configurations, and the chosen one as `config.pbtxt`.
 
     Args:
         model: the model's folder in the repository.
         spec: shapes and labels.
         params: largest batch on a CPU and which configuration is served.
+        door: what the graph takes, where that is something else than `spec.reads`.
     """
+    door = door or spec.reads
+    labels = json.dumps(list(spec.classes), ensure_ascii=False)
     values = {
         "name": spec.name,
         "max_batch": params.max_batch,
-        "max_persons": spec.max_persons,
-        "clip_len": spec.clip_len,
-        "sampling": spec.sampling,
+        "inputs": _inputs(door.inputs),
+        "facts": _facts({"labels": labels, **door.facts}),
+        "zeros": _zeros(door.inputs),
         "classes": len(spec.classes),
         "instances": params.cpu_instances,
-        "labels": _quoted(spec.classes),
     }
     write_text(model / "labels.txt", "".join(f"{name}\n" for name in spec.classes))
     for kind in ("cpu", "gpu"):
@@ -224,7 +234,37 @@ def write_configs(model: Path, spec: store.ModelSpec, params: ExportSection) -> 
             write_text(model / "config.pbtxt", text)
 
 
-def _quoted(classes: Sequence[str]) -> str:
-    """Return a JSON list of names as it stands inside a quoted pbtxt string."""
-    text = json.dumps(list(classes), ensure_ascii=False)
+def _inputs(tensors: Sequence[InputTensor]) -> str:
+    """Return the inputs as they stand in a pbtxt, each below its note."""
+    return ",\n".join(
+        "".join(f"  # {line}\n" for line in tensor.note.splitlines())
+        + f'  {{ name: "{tensor.name}"  data_type: {_TYPES[tensor.dtype]}  dims: {_dims(tensor)} }}'
+        for tensor in tensors
+    )
+
+
+def _zeros(tensors: Sequence[InputTensor]) -> str:
+    """Return the inputs of a warm-up as they stand in a pbtxt."""
+    return "\n".join(
+        f'    inputs {{\n      key: "{tensor.name}"\n'
+        f"      value: {{ data_type: {_TYPES[tensor.dtype]}  dims: {_dims(tensor)}  "
+        "zero_data: true }\n    }"
+        for tensor in tensors
+    )
+
+
+def _dims(tensor: InputTensor) -> str:
+    return f"[ {', '.join(map(str, tensor.dims))} ]"
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    """Return parameters as they stand in a pbtxt."""
+    return "\n".join(
+        f'parameters {{ key: "{key}"  value: {{ string_value: "{_quoted(str(value))}" }} }}'
+        for key, value in values.items()
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a text as it stands inside a quoted pbtxt string."""
     return text.replace("\\", "\\\\").replace('"', '\\"')

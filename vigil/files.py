@@ -40,15 +40,23 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
+def read_csv(path: Path, required: Sequence[str], empty: bool = False) -> list[dict[str, str]]:
     """Read a UTF-8 CSV with a header into one mapping per row.
+
+    Args:
+        path: the file.
+        required: columns that every row must fill.
+        empty: take a file with a header and no row.
 
     Raises:
         InputError: unreadable, without rows, or without a required column or value.
     """
-    rows = _guard(path, lambda: list(csv.DictReader(path.read_text("utf-8-sig").splitlines())))
-    if not rows:
+    header, rows = _guard(path, lambda: _table(path))
+    if not rows and not (empty and header):
         raise InputError(f"{path}: expected a header and at least one row, got none")
+    missing = [name for name in required if name not in header]
+    if missing and not rows:
+        raise InputError(f"{path}: expected the columns {list(required)}, got {list(header)}")
     for number, row in enumerate(rows, start=2):
         for name in required:
             if not row.get(name):
@@ -56,7 +64,16 @@ def read_csv(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _guard(path: Path, read: Callable[[], list[dict[str, str]]]) -> list[dict[str, str]]:
+_Rows = tuple[Sequence[str], list[dict[str, str]]]
+
+
+def _table(path: Path) -> _Rows:
+    reader = csv.DictReader(path.read_text("utf-8-sig").splitlines())
+    rows = list(reader)
+    return reader.fieldnames or (), rows
+
+
+def _guard(path: Path, read: Callable[[], _Rows]) -> _Rows:
     try:
         return read()
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -15,6 +15,7 @@ class Paths:
         videos: the user's footage.
         labels: CSV of published labels.
         groups: CSV that maps a video to its scene or recording session; may be absent.
+        events: CSV of what happens when; None where there is none.
         data: what the stages make from the footage.
         models: checkpoints and pretrained networks.
         reports: metrics, plots and summaries.
@@ -25,6 +26,7 @@ class Paths:
     videos: Path
     labels: Path
     groups: Path
+    events: Path | None
     data: Path
     models: Path
     reports: Path
@@ -66,6 +68,11 @@ class Paths:
         return self.data / "skeletons"
 
     @property
+    def embeddings(self) -> Path:
+        """CLIP's vectors of persons, pairs and whole frames, one Parquet file a video."""
+        return self.data / "embeddings"
+
+    @property
     def dataset(self) -> Path:
         """The mmaction2 annotation file and the split table."""
         return self.data / "dataset"
@@ -81,6 +88,11 @@ class Paths:
         return self.pretrained / "sam2.safetensors"
 
     @property
+    def clip_text(self) -> Path:
+        """CLIP's text encoder as ONNX; its image encoder is the served model `clip_image`."""
+        return self.pretrained / "clip_text.onnx"
+
+    @property
     def stage_reports(self) -> Path:
         """What each per-video stage did to each video, one JSON a stage."""
         return self.reports / "stages"
@@ -89,6 +101,25 @@ class Paths:
     def cache(self) -> Path:
         """Content-addressed results of the per-video stages; safe to delete."""
         return self.root / ".vigil" / "cache"
+
+    @property
+    def all_frame_scores(self) -> Path:
+        """What every system says of every frame, one folder a system."""
+        return self.data / "frame_scores"
+
+    def frame_scores(self, system: str) -> Path:
+        """Return the folder of what `system` says of every frame, one Parquet file a video."""
+        return self.all_frame_scores / system
+
+    @property
+    def suggestions(self) -> Path:
+        """CSV of what each clip probably shows, for people who label."""
+        return self.data / "suggestions.csv"
+
+    @property
+    def frame_report(self) -> Path:
+        """Folder of the report on frame scores: JSON, page and ROC."""
+        return self.reports / "frames"
 
     def model(self, name: str) -> Path:
         """Return the folder of checkpoints and exports of the recognizer `name`."""

@@ -1,7 +1,8 @@
 """Puts the pretrained networks that the stages load where they load them from.
 
-YOLO11 and the pose network become ONNX in the model repository, SAM2 a file of tensors without
-code. Sources are vigil's own demo weights, the publishers' checkpoints, or ONNX files of yours.
+YOLO11, the pose network and CLIP's image encoder become ONNX in the model repository, CLIP's text
+encoder ONNX beside SAM2, which is kept as a file of tensors without code. Sources are vigil's own
+demo weights, the publishers' checkpoints, or ONNX files of yours.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from vigil.config import Config
 from vigil.errors import InputError
 from vigil.paths import Paths
-from vigil.schema import atomic
+from vigil.perception.embedder import CLIP_IMAGE, clip_notes
+from vigil.schema import atomic, write_text
+from vigil.session import OnnxSession
 from vigil.weights import MIRROR_VARIABLE, Entry, entry, fetch
+
+_CLIP_TEMPLATE = Path(__file__).parent / "perception" / "triton" / "clip_image.pbtxt"
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Installed:
     """One network in place.
 
     Attributes:
-        role: `detector`, `pose` or `segmenter`.
+        role: `detector`, `pose`, `segmenter` or `clip`.
         path: the file that the stages load.
         source: registry name or file it came from.
         license: license of the weights, where known.
@@ -59,7 +65,7 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
             source = _own_file(name)
             _copy(source, target)
             done.append(Installed(role, target, source.name, "yours"))
-        return done
+        return done + _own_clip(config, paths)
     if config.skeletons.pose != "rtmo":
         raise InputError(
             f"weights: {config.skeletons.pose}: expected a file of yours (weights.set: files), "
@@ -79,7 +85,53 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
         target = paths.segmenter
         _install_sam2(found, fetch(found, paths.pretrained, say), target)
         done.append(Installed("segmenter", target, found.name, found.license))
-    return done
+    return done + _clip(config, paths, say)
+
+
+def _clip(config: Config, paths: Paths, say: Callable[[str], None]) -> list[Installed]:
+    """Export both encoders of a CLIP of the registry, if one is named."""
+    if not config.weights.clip:
+        return []
+    from vigil.perception import clip_network
+
+    found = entry(config.weights.set, config.weights.clip)
+    clip = clip_network.load(fetch(found, paths.pretrained, say), found.architecture)
+    target = paths.onnx(CLIP_IMAGE)
+    clip_network.export_image(clip, found.name, target, config.embed.crop_px)
+    clip_network.export_text(clip, found.name, paths.clip_text)
+    write_clip_config(target.parent.parent, target)
+    return [Installed("clip", target, found.name, found.license)]
+
+
+def _own_clip(config: Config, paths: Paths) -> list[Installed]:
+    """Copy both encoders of a CLIP of the user's, if one is named."""
+    if not config.weights.clip:
+        return []
+    image = _own_file(config.weights.clip)
+    _copy(image, paths.onnx(CLIP_IMAGE))
+    _copy(_own_file(str(image.with_name(f"{image.stem}_text.onnx"))), paths.clip_text)
+    write_clip_config(paths.triton_repo / CLIP_IMAGE, paths.onnx(CLIP_IMAGE))
+    return [Installed("clip", paths.onnx(CLIP_IMAGE), image.name, "yours")]
+
+
+def write_clip_config(model: Path, onnx: Path) -> None:
+    """Write how Triton serves the image encoder, with the sizes and names of its graph.
+
+    Args:
+        model: the model's folder; `config.pbtxt` is written.
+        onnx: its graph.
+
+    Raises:
+        ModelError: the graph is no image encoder of vigil's.
+    """
+    session = OnnxSession(onnx, device="cpu")
+    clip_notes(session)
+    values = {
+        "CROP_PX": str(session.inputs[0].shape[1]),
+        **{key.upper(): session.metadata[key] for key in ("clip", "dim", "logit_scale")},
+    }
+    text = Template(_CLIP_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    write_text(model / "config.pbtxt", text)
 
 
 def _own_file(name: str) -> Path:

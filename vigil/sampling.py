@@ -7,7 +7,7 @@ know: normalization, which lies inside the recognizer's graph.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,22 @@ from vigil.schema import JOINTS, Clip, Skeletons
 
 Sampling = Literal["loop", "stretch"]
 _MOTION_PERCENTILE = 90
+
+
+class ClipShape(Protocol):
+    """What says how clips are sampled: the parameters' section, or a trained model's reading."""
+
+    @property
+    def clip_len(self) -> int:
+        """Frames T."""
+
+    @property
+    def max_persons(self) -> int:
+        """Persons M."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """What is done with too few frames; see `sample_indices`."""
 
 
 @dataclass(frozen=True, eq=False)

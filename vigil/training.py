@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vigil import compat, models
-from vigil.config import Config, TrainSection
-from vigil.dataset import read_annotations, select
+from vigil.config import Config, SequenceSection, TrainSection
+from vigil.dataset import EMBEDDINGS, read_annotations, select
 from vigil.errors import InputError, ModelError
 from vigil.items import file_hash
 from vigil.models import processes
+from vigil.models.reading import SequenceReading
 from vigil.models.runner import Job, runner_config
 from vigil.models.store import ModelSpec, save
 from vigil.splits import split_name
@@ -40,6 +43,9 @@ def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
         params.model_dump(mode="json"),
         hashlib.sha256(annotations.read_bytes()).hexdigest(),
     ]  # fmt: skip
+    beside = annotations.with_name(EMBEDDINGS)
+    if isinstance(models.section(config.models, name), SequenceSection) and beside.is_file():
+        parts.append(file_hash(beside))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -72,8 +78,8 @@ def train(
     from vigil.models.settling import SettledValidation, Settler
 
     torch.set_num_threads(job.params.threads)
-    spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
-    settle = Settler(spec, training, config.dataset, job.params)
+    spec = _taught(name, config, training)
+    settle = Settler(spec, training, job.params)
     try:
         # Formatting the config as code, seven times, takes longer than a short training.
         runner = Runner.from_cfg(RunnerConfig(runner_config(job), format_python_code=False))
@@ -101,6 +107,7 @@ def _job(
     params, together = config.training(name), processes.count()
     if len(training) < 2:
         raise InputError(f"train: expected at least 2 training clips, got {len(training)}")
+    _taught(name, config, [*training, *validation])
     if not validation and (params.select == "best" or params.patience_epochs):
         raise InputError("train: select: best and patience_epochs expect validation clips, got 0")
     if params.batch_size % together:
@@ -119,6 +126,21 @@ def _job(
         cuda=cuda, processes=together, rank=processes.rank(),
     )  # fmt: skip
     return job, training
+
+
+def _taught(name: str, config: Config, rows: Sequence[dict[str, Any]]) -> ModelSpec:
+    """Return the recognizer's spec, its embeddings those of `rows`.
+
+    Raises:
+        InputError: it reads embeddings and a row has none, or of another width or CLIP.
+    """
+    spec = ModelSpec.of(name, config.classes, config.models, config.dataset)
+    if not isinstance(spec.reads, SequenceReading):
+        return spec
+    reads = replace(spec.reads, clip=str(rows[0].get("clip", "")))
+    for row in rows:
+        reads.check(row)
+    return replace(spec, reads=reads)
 
 
 def initial(source: str, work: Path) -> Path:

@@ -81,7 +81,7 @@ def tune(
         changed, started_s = config.override(name, values), time.monotonic()
         folder = work / study.study_name / f"trial_{trial.number}"
         train(name, changed, annotations, folder, work / study.study_name)
-        value = score(predict(folder, validation, changed.dataset), labels, config)
+        value = score(predict(folder, validation), labels, config)
         trial.set_user_attr("values", values)
         trial.set_user_attr("seconds", round(time.monotonic() - started_s, 1))
         study.tell(trial, value)

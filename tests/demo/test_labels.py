@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vigil.config import ClipsSection
-from vigil.demo.labels import label_windows
+from vigil.demo.labels import label_windows, video_events
 
 WINDOWS = ClipsSection(length_s=4, stride_s=2, min_length_s=4)
 
@@ -53,3 +53,19 @@ def test_hard_normal_actions_are_no_events() -> None:
 def test_of_two_events_the_longer_seen_wins(first: str) -> None:
     other = {"assault": "faint", "faint": "assault"}[first]
     assert labels((0.0, 2.5, first), (2.5, 3.9, other))["0-4000"] == first
+
+
+def test_events_show_where_the_people_involved_are_once_a_second() -> None:
+    document = truth((2.0, 4.0, "assault"), (5.0, 8.0, "normal"))
+    document["events"][0]["person_ids"] = [2]
+    boxes = {1: [0.0, 0.0, 4.0, 8.0], 2: [10.0, 20.0, 20.0, 40.0]}
+    frames = [19, 20, 25, 30, 40]
+    document["persons"] = {
+        "frame": [frame for frame in frames for _ in boxes],
+        "track_id": list(boxes) * len(frames),
+        "xyxy": list(boxes.values()) * len(frames),
+    }
+    (event,) = video_events(document, "normal")
+    assert (event.video_id, event.label, event.start_s, event.end_s) == ("v", "assault", 2.0, 4.0)
+    assert event.points == ((2.0, 15.0, 30.0), (3.0, 15.0, 30.0))
+    assert event.track_ids == ()

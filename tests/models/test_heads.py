@@ -20,16 +20,19 @@ from vigil.session import OnnxSession
 
 compat.apply()
 
-from vigil.models.heads import PresentPersonsHead, mean_over_persons  # noqa: E402
+from vigil.models.heads import PresentPersonsHead, max_over_persons, mean_over_persons  # noqa: E402
 from vigil.models.preprocess import SkeletonInput  # noqa: E402
 
-NAMES = [name for name in models.types() if name in config().models]
+NAMES = [name for name in models.types() if name != "clip_gru"]  # of skeletons
+EVERY = [(name, "present") for name in NAMES] + [("protogcn", "max"), ("stgcn", "max")]
 
 
-def graph(name: str, persons: int = 2) -> tuple[Any, store.ModelSpec]:
-    """Return a recognizer with random weights for clips of `persons` slots, and its spec."""
-    cfg: Config = config()
-    dataset = cfg.dataset.model_copy(update={"max_persons": persons})
+def graph(name: str, slots: int = 2, persons: str = "present") -> tuple[Any, store.ModelSpec]:
+    """Return a recognizer with random weights for clips of `slots` persons, and its spec."""
+    values = config().model_dump()
+    values["models"][name]["persons"] = persons
+    cfg = Config.model_validate(values)
+    dataset = cfg.dataset.model_copy(update={"max_persons": slots})
     spec = store.ModelSpec.of(name, ("a", "b", "c"), cfg.models, dataset)
     torch.manual_seed(0)
     return store.build(spec).inference_graph(), spec
@@ -49,6 +52,13 @@ def test_the_mean_is_over_those_who_are_there_and_over_all_slots_where_nobody_is
     torch.testing.assert_close(mean_over_persons(x, present)[:, 0], torch.tensor([3.0, 5.0, 3.0]))
 
 
+def test_the_greatest_is_over_those_who_are_there_and_over_all_slots_where_nobody_is() -> None:
+    x = torch.tensor([[-5.0, -1.0], [-5.0, -1.0], [-5.0, -1.0]])[..., None]
+    present = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    found = max_over_persons(x, present)[:, 0]
+    torch.testing.assert_close(found, torch.tensor([-1.0, -5.0, -1.0]))
+
+
 def test_one_joint_in_one_frame_makes_a_person_and_a_faint_one_does_not() -> None:
     keypoints = torch.zeros(1, 3, 4, 17, 3)
     keypoints[0, 0, 2, 5, 2] = 0.5
@@ -57,15 +67,15 @@ def test_one_joint_in_one_frame_makes_a_person_and_a_faint_one_does_not() -> Non
     assert prepare.present(keypoints).tolist() == [[1.0, 0.0, 0.0]]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_empty_slots_change_no_score(name: str) -> None:
+@pytest.mark.parametrize(("name", "persons"), EVERY)
+def test_empty_slots_change_no_score(name: str, persons: str) -> None:
     """A plain mean over slots would halve the features of a lonely person."""
     keypoints, sizes = clips()
     lonely = keypoints[1:2, :1]
     with torch.inference_mode():
-        alone = graph(name, 1)[0](lonely, sizes[1:2])[1]
+        alone = graph(name, 1, persons)[0](lonely, sizes[1:2])[1]
         padded = torch.cat([lonely, torch.zeros(1, 3, *lonely.shape[2:])], dim=1)
-        crowded = graph(name, 4)[0](padded, sizes[1:2])[1]
+        crowded = graph(name, 4, persons)[0](padded, sizes[1:2])[1]
     torch.testing.assert_close(alone, crowded, atol=1e-5, rtol=1e-4)
 
 
@@ -78,9 +88,11 @@ def test_a_clip_with_nobody_gets_a_finite_answer(name: str) -> None:
     torch.testing.assert_close(probabilities.sum(1), torch.ones(3))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_onnx_and_the_training_forward_count_persons_alike(name: str, tmp_path: Path) -> None:
-    served, spec = graph(name)
+@pytest.mark.parametrize(("name", "persons"), EVERY)
+def test_onnx_and_the_training_forward_count_persons_alike(
+    name: str, persons: str, tmp_path: Path
+) -> None:
+    served, spec = graph(name, persons=persons)
     keypoints, sizes = clips()
     with torch.inference_mode():
         wanted = served(keypoints, sizes)[1]
@@ -107,5 +119,5 @@ def test_published_weights_may_count_every_slot() -> None:
     head = PresentPersonsHead(3, 8, persons="all").eval()
     x, present = torch.randn(2, 2, 8, 4, 5), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
     torch.testing.assert_close(head(x, present), head.fc(x.mean(dim=(1, 3, 4))))
-    with pytest.raises(InputError, match="persons: expected present, all, got some"):
+    with pytest.raises(InputError, match="persons: expected present, max, all, got some"):
         PresentPersonsHead(3, 8, persons="some")  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ compat.apply()
 from vigil.models.pipeline import AugmentSkeleton  # noqa: E402  after the bridges
 
 OFF = {"flip": 0, "rotate_deg": 0, "scale": 0, "jitter": 0, "drop_joint": 0, "drop_span": 0,
-       "crop": 0, "time_scale": 0, "offset": 0}  # fmt: skip
+       "crop": 0, "time_scale": 0, "offset": 0, "roll": 0}  # fmt: skip
 
 
 def sample() -> dict[str, Any]:
@@ -129,3 +129,13 @@ def test_the_shortest_clips_survive_another_pace(frames: int) -> None:
     row = annotation(0, 1, frames)
     out = AugmentSkeleton(**(OFF | {"time_scale": 1.0, "offset": 0.5}))(row)
     assert out["total_frames"] == frames
+
+
+def test_a_rolled_clip_keeps_its_order_but_for_one_cut() -> None:
+    np.random.seed(0)
+    seen = [moments(roll=1.0) for _ in range(60)]
+    assert all(sorted(m) == list(range(24)) for m in seen)
+    assert all((np.diff(m) % 24 == 1).all() for m in seen)
+    assert len({m[0] for m in seen}) > 15
+    halves = [moments(roll=0.5) for _ in range(200)]
+    assert 60 < sum(m[0] != 0 for m in halves) < 130

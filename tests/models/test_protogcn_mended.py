@@ -256,8 +256,9 @@ def test_a_layout_of_34_joints_is_built_from_parameters_and_exported(tmp_path: P
     assert models.model_config(sections["protogcn"], 2)["backbone"]["num_joints"] == 34
     recognizer = store.build(spec)
     store.save(tmp_path / "model", recognizer.state_dict(), spec)
-    keypoints, sizes, _ = tensors([annotation(i, i % 2) for i in range(3)], cfg.dataset)
-    parity = export.export(tmp_path / "model", tmp_path / "repo", keypoints, sizes, cfg.export)
+    rows = [annotation(i, i % 2) for i in range(3)]
+    keypoints, sizes, _ = tensors(rows, cfg.dataset)
+    parity = export.export(tmp_path / "model", tmp_path / "repo", rows, cfg.export)
     assert max(parity["max_difference"].values()) < 1e-5
     with torch.inference_mode():
         features, _ = recognizer.backbone(

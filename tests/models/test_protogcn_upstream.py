@@ -13,6 +13,7 @@ from tests.models import numpy_protogcn as witness
 from vigil.errors import InputError, ModelError
 from vigil.models import store
 from vigil.models.protogcn import upstream
+from vigil.models.reading import SkeletonReading
 
 SMALL = (2, 1, 1)
 
@@ -68,7 +69,8 @@ def test_a_checkpoint_for_cameras_becomes_a_trained_recognizer(tmp_path: Path) -
     source = checkpoint(tmp_path / "gym.pth", state)
     upstream.main([str(source), str(tmp_path / "gym"), "--layout", "coco_new"])
     recognizer, spec = store.load(tmp_path / "gym")
-    assert (spec.classes, spec.clip_len) == (("0", "1", "2", "3", "4"), 100)
+    assert spec.classes == ("0", "1", "2", "3", "4")
+    assert spec.reads == SkeletonReading(100, 2, "loop")
     rng = np.random.default_rng(0)
     keypoints = rng.uniform(0.2, 1.0, (2, 2, 10, 17, 3))
     keypoints[1, 1] = 0.0

@@ -40,7 +40,7 @@ def logged(run: Path) -> list[float]:
 def loss(model: Path, annotations: Path, cfg: Config) -> float:
     """Return the log loss of a saved recognizer on the validation clips."""
     rows = select(*read_annotations(annotations), "val")
-    scores = predict(model, rows, cfg.dataset)
+    scores = predict(model, rows)
     return float(-np.log([p[row["label"]] for p, row in zip(scores, rows, strict=True)]).mean())
 
 
@@ -69,7 +69,7 @@ def settler(annotations: Path, **params: Any) -> Settler:
     cfg = config(**params)
     rows = select(*read_annotations(annotations), "train")
     spec = ModelSpec.of("stgcn", cfg.classes, cfg.models, cfg.dataset)
-    return Settler(spec, rows, cfg.dataset, cfg.training("stgcn"))
+    return Settler(spec, rows, cfg.training("stgcn"))
 
 
 def test_training_gets_its_own_statistics_back(annotations: Path) -> None:

@@ -29,7 +29,7 @@ def trained(annotations: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder / "model"
 
 
-def fresh(**model: Any) -> tuple[store.SkeletonRecognizer, store.ModelSpec]:
+def fresh(**model: Any) -> tuple[store.Recognizer, store.ModelSpec]:
     cfg = config()
     section = cfg.models["protogcn"].model_copy(update=model)
     spec = store.ModelSpec.of("protogcn", cfg.classes, {"protogcn": section}, cfg.dataset)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.videos import HEIGHT, TOP, WIDTH, scene
-from vigil.perception.crops import boxes_in_crop, crop_input
 from vigil.perception.person_mask import PersonMask
+from vigil.perception.sam2_crops import boxes_in_crop, crop_input
 from vigil.perception.segmenter import (
     DetectorSegmenter,
     ImageSegmenter,

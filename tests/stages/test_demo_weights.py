@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from tests.conftest import ROOT
 
-NETWORKS = ("yolo11n", "sam2", "rtmo", "protogcn")
+NETWORKS = ("yolo11n", "sam2", "rtmo", "clip", "protogcn")
 
 
 @pytest.mark.slow
@@ -20,7 +20,18 @@ NETWORKS = ("yolo11n", "sam2", "rtmo", "protogcn")
 def test_one_command_trains_every_network_into_the_folder_asked_for(tmp_path: Path) -> None:
     """At the smallest size: this proves the command, not the quality of what it trains."""
     out, work = tmp_path / "weights", tmp_path / "work"
-    small = ["--images", "24", "--epochs", "1", "--minutes", "0.02", "--scenes", "24"]
+    small = [
+        "--images",
+        "24",
+        "--epochs",
+        "1",
+        "--minutes",
+        "0.02",
+        "--scenes",
+        "24",
+        "--crop-scenes",
+        "24",
+    ]
     command = [sys.executable, "-m", "stages.demo_weights", *small]
     places = ["--out", str(out), "--work", str(work)]
     shipped = {path: path.read_bytes() for path in (ROOT / "vigil/demo/weights").iterdir()}

@@ -59,7 +59,16 @@ def test_the_pipeline_has_one_stage_per_ensemble_and_none_without(tmp_path: Path
     ]
     assert {f"evaluate@protogcn_{s}" for s in STREAMS} < set(found)
     found = pipeline(tmp_path, parameters(ensembles={}), "stage", "list", "--name-only")
-    assert not [name for name in found if name.startswith("ensemble")]
+    assert not [name for name in found if name.startswith(("ensemble", "fuse", "crops"))]
+
+
+def test_the_pipeline_has_one_stage_per_fusion_and_per_model_behind_clip(tmp_path: Path) -> None:
+    values = parameters(ensembles={}, recognizers=["protogcn_j", "clip_gru"])
+    values["models"]["clip_gru"] = config().model_dump(mode="json")["models"]["clip_gru"]
+    values["fusions"] = {"fused": {"members": values["recognizers"], "penalty": 0.1}}
+    values["export"]["crops"] = ["clip_gru"]
+    found = pipeline(tmp_path, values, "stage", "list", "--name-only")
+    assert {"fuse@fused", "crops@clip_gru", "train@clip_gru"} < set(found)
 
 
 def test_every_recognizer_and_ensemble_declares_its_plots() -> None:

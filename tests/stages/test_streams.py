@@ -53,7 +53,7 @@ def test_streams_are_trained_judged_and_exported_side_by_side(parameters: Path) 
             cfg.models[name].type, cfg.models[name].stream,
         )  # fmt: skip
         assert store.load(paths.model(name))[1].name == name
-        answers.append(predict(paths.model(name), rows, cfg.dataset))
+        answers.append(predict(paths.model(name), rows))
     for index, answer in enumerate(answers):
         for other in answers[index + 1 :]:
             assert np.abs(answer - other).max() > 1e-6, "each is a network of its own"

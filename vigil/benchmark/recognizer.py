@@ -9,9 +9,9 @@ from vigil.benchmark.run import run
 from vigil.benchmark.statistics import Row
 from vigil.benchmark.systems import torch_function
 from vigil.config import Config
-from vigil.dataset import read_annotations, select, tensors
+from vigil.dataset import read_annotations, select
 from vigil.ensemble import load, named
-from vigil.export import INPUTS
+from vigil.export import names
 from vigil.paths import Paths
 
 
@@ -33,16 +33,16 @@ def benchmark_recognizer(
     """
     name = config.benchmark.model
     splits, annotations = read_annotations(paths.dataset / "annotations.pkl")
-    keypoints, sizes, _ = tensors(select(splits, annotations, "test"), config.dataset)
+    graph, spec = load(named(name, config, paths), name)
+    batch = spec.reads.batch(select(splits, annotations, "test"))
     rows = [
-        {"keypoints": keypoints[i : i + 1], "image_size": sizes[i : i + 1]}
-        for i in range(len(keypoints))
+        {key: array[i : i + 1] for key, array in batch.feeds.items()}
+        for i in range(len(batch.owner))
     ]
-    graph, _ = load(named(name, config, paths), name)
     return run(
         paths.triton_repo / name,
         rows,
-        torch_function(graph, INPUTS),
+        torch_function(graph, names(spec)),
         config.benchmark,
         config.serve.startup_timeout_s,
         on_row,

@@ -20,6 +20,7 @@ from vigil.config.base import (
     Side,
     Size,
 )
+from vigil.config.frames import AlarmSection, FramesSection, View, ZeroShotSection
 from vigil.config.learning import (
     AugmentSection,
     DatasetSection,
@@ -33,6 +34,7 @@ from vigil.config.perception import (
     ClipsSection,
     ClipsStageSection,
     DetectorSection,
+    EmbedSection,
     FootageSection,
     MaskSection,
     PathsSection,
@@ -44,14 +46,17 @@ from vigil.config.perception import (
 )
 from vigil.config.recognizers import (
     AAGCNSection,
+    ClipGRUSection,
     CTRGCNSection,
     GraphSection,
     KinematicsSection,
     LayoutSection,
     ModelSection,
+    NetworkSection,
     PoseC3DSection,
     ProtoGCNSection,
     RecognizerSection,
+    SequenceSection,
     STGCNPPSection,
     STGCNSection,
 )
@@ -60,6 +65,7 @@ from vigil.config.results import (
     EnsembleSection,
     EvaluateSection,
     ExportSection,
+    FusionSection,
     ServeSection,
 )
 from vigil.errors import InputError
@@ -67,19 +73,24 @@ from vigil.paths import Paths
 
 __all__ = [
     "AAGCNSection",
+    "AlarmSection",
     "AugmentSection",
     "BenchmarkSection",
     "CTRGCNSection",
+    "ClipGRUSection",
     "ClipsSection",
     "ClipsStageSection",
     "Config",
     "DatasetSection",
     "DetectorSection",
+    "EmbedSection",
     "EnsembleSection",
     "EvaluateSection",
     "ExportSection",
     "FootageSection",
     "Fraction",
+    "FramesSection",
+    "FusionSection",
     "GraphSection",
     "KinematicsSection",
     "LayoutSection",
@@ -87,6 +98,7 @@ __all__ = [
     "MaskSection",
     "ModelSection",
     "Name",
+    "NetworkSection",
     "PathsSection",
     "PoseC3DSection",
     "ProtoGCNSection",
@@ -96,6 +108,7 @@ __all__ = [
     "STGCNSection",
     "Section",
     "SegmenterSection",
+    "SequenceSection",
     "ServeSection",
     "Side",
     "Size",
@@ -105,11 +118,16 @@ __all__ = [
     "TuneChoices",
     "TuneRange",
     "TuneSection",
+    "View",
     "WeightsSection",
+    "ZeroShotSection",
     "load",
     "merge",
     "one_line",
 ]
+
+
+_POOLING = ("clip_gru",)  # types whose section has `normal`
 
 
 class Config(Section):
@@ -124,6 +142,7 @@ class Config(Section):
     mask: MaskSection
     clips: ClipsStageSection
     skeletons: SkeletonsSection
+    embed: EmbedSection
     dataset: DatasetSection
     train: dict[Name, dict[str, Any]] = Field(
         description="`all`: what holds for every recognizer; `<name>`: what differs for one"
@@ -135,7 +154,12 @@ class Config(Section):
     ensembles: dict[Name, EnsembleSection] = Field(
         description="beside the recognizers: ensembles of them, evaluated and exported as one"
     )
+    fusions: dict[Name, FusionSection] = Field(
+        description="beside them: recognizers joined by weights learned on validation clips"
+    )
     evaluate: EvaluateSection
+    zero_shot: ZeroShotSection
+    frames: FramesSection
     export: ExportSection
     serve: ServeSection
     benchmark: BenchmarkSection
@@ -151,8 +175,8 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _types_default_to_names(cls, raw: Any) -> Any:
-        """Let `models.protogcn` without a `type` be of type `protogcn`."""
+    def _models_are_complete(cls, raw: Any) -> Any:
+        """Let `models.protogcn` without a `type` be of that type; say which class is normal."""
         entries = raw.get("models") if isinstance(raw, dict) else None
         if not isinstance(entries, dict):
             return raw
@@ -160,6 +184,15 @@ class Config(Section):
             name: {"type": name, **entry} if isinstance(entry, dict) else entry
             for name, entry in entries.items()
         }
+        classes = list(raw.get("classes") or ())
+        if raw.get("normal_class") in classes:
+            place = {"normal": classes.index(raw["normal_class"])}
+            typed = {
+                name: entry | place
+                if isinstance(entry, dict) and entry["type"] in _POOLING
+                else entry
+                for name, entry in typed.items()
+            }
         return raw | {"models": typed}
 
     @model_validator(mode="after")
@@ -187,6 +220,25 @@ class Config(Section):
                 )
             if name in self.models:
                 raise ValueError(f"ensembles.{name}: expected a name that no model has")
+        return self
+
+    @model_validator(mode="after")
+    def _fusions_are_of_recognizers(self) -> Config:
+        for name, fusion in self.fusions.items():
+            unknown = sorted(set(fusion.members) - set(self.recognizers))
+            if unknown:
+                raise ValueError(
+                    f"fusions.{name}: expected recognizers ({', '.join(self.recognizers)}), "
+                    f"got {unknown}"
+                )
+            if name in self.models or name in self.ensembles:
+                raise ValueError(f"fusions.{name}: expected a name that nothing else has")
+        alien = [
+            name for name in self.export.crops
+            if name not in self.recognizers or not isinstance(self.models[name], SequenceSection)
+        ]  # fmt: skip
+        if alien:
+            raise ValueError(f"export.crops: expected recognizers of embeddings, got {alien}")
         return self
 
     def training(self, name: str) -> TrainSection:
@@ -219,8 +271,10 @@ class Config(Section):
 
     def resolve(self, root: Path) -> Paths:
         """Return the artefact paths of a project whose parameter file lies in `root`."""
-        parts = {name: root / value for name, value in self.paths.model_dump().items()}
-        return Paths(root=root, **parts)
+        places: dict[str, str] = self.paths.model_dump()
+        events = places.pop("events")
+        parts = {name: root / value for name, value in places.items()}
+        return Paths(root=root, events=root / events if events else None, **parts)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,9 @@ class AugmentSection(Section):
     crop: float = Field(ge=0, lt=1, description="largest share of the clip's time cut off")
     time_scale: float = Field(ge=0, le=1, description="largest relative change of the clip's speed")
     offset: float = Field(ge=0, le=0.5, description="largest shift in time, as share of the clip")
+    roll: Fraction = Field(
+        default=0.0, description="probability that the clip's end is put before its beginning"
+    )
 
 
 class LossSection(Section):

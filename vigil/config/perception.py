@@ -15,6 +15,9 @@ class PathsSection(Section):
     videos: str = Field(description="folder of footage")
     labels: str = Field(description="CSV of published labels")
     groups: str = Field(description="CSV video_id,group: which videos share a scene or session")
+    events: str = Field(
+        description="CSV video_id,label,start_s,end_s,track_ids,points: what happens when; '': none"
+    )
     data: str = Field(description="folder of what the stages make")
     models: str = Field(description="folder of checkpoints and pretrained networks")
     reports: str = Field(description="folder of metrics, plots and summaries")
@@ -38,6 +41,10 @@ class WeightsSection(Section):
     detector: str = Field(description="registry name, or a path to ONNX with set: files")
     segmenter: str = Field(description="registry name of the SAM2 variant")
     pose: str = Field(description="registry name, or a path to ONNX with set: files")
+    clip: str = Field(
+        description="registry name, or with set: files a path to an ONNX image encoder that vigil "
+        "exported, its text encoder beside it as <name>_text.onnx; '' for none"
+    )
 
 
 class DetectorSection(Section):
@@ -119,3 +126,25 @@ class SkeletonsSection(Section):
     smooth_s: float = Field(
         ge=0, le=1, description="deviation in seconds of a joint's average over time; 0 for none"
     )
+
+
+class EmbedSection(Section):
+    """Stage `embed`: CLIP's view of tracked persons, pairs of people and whole frames."""
+
+    crop_px: int = Field(
+        ge=16, le=896, description="side of a crop: the network's own, less, or a multiple of it"
+    )
+    pad: float = Field(ge=0, le=1, description="added on each side of a person's longer edge")
+    min_side: float = Field(
+        ge=1, le=1024, description="least side of a crop in pixels of the original frame"
+    )
+    fill: Literal["gray", "edge"] = Field(
+        description="outside the frame: CLIP's mean gray, or the border pixels repeated"
+    )
+    every_s: float = Field(gt=0, le=60, description="seconds between the frames looked at")
+    frames: bool = Field(description="embed whole frames too")
+    pairs: bool = Field(description="embed the common box of people close to each other too")
+    pair_distance: float = Field(
+        ge=0, le=5, description="widest gap between the boxes of a pair, in mean box heights"
+    )
+    batch: int = Field(ge=1, le=512, description="crops the network sees at once")

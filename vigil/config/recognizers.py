@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vigil.config.base import Fraction, Section
 
@@ -24,10 +24,16 @@ class LayoutSection(Section):
     )
 
 
-class RecognizerSection(Section):
-    """What every skeleton recognizer has; `type` names the plug-in of `vigil.models`."""
+class NetworkSection(Section):
+    """What every recognizer has; `type` names the plug-in of `vigil.models`."""
 
     type: str = Field(description="plug-in; without it the entry's own name")
+    dropout: float = Field(ge=0, lt=1, description="before the classifier")
+
+
+class RecognizerSection(NetworkSection):
+    """What every skeleton recognizer has."""
+
     layout: Literal["coco", "coco_new"] | LayoutSection = Field(
         description="17 joints, 20 with hip and neck, or a table of your own"
     )
@@ -39,9 +45,9 @@ class RecognizerSection(Section):
         description="units of the coordinates; track: every person for itself"
     )
     min_score: Fraction = Field(description="joints scored at or below it are missing")
-    dropout: float = Field(ge=0, lt=1, description="before the classifier")
-    persons: Literal["present", "all"] = Field(
-        default="present", description="mean over who is there; all: every slot, as published"
+    persons: Literal["present", "max", "all"] = Field(
+        default="present",
+        description="mean over who is there, or their max; all: mean of every slot, as published",
     )
 
 
@@ -111,6 +117,61 @@ class PoseC3DSection(RecognizerSection):
     sigma: float = Field(gt=0, le=8, description="a joint's spread in pixels; paper: 0.6")
 
 
+class SequenceSection(NetworkSection):
+    """What every recognizer of CLIP embeddings has; see `vigil.sequences`."""
+
+    dim: int = Field(ge=1, le=8192, description="width D of the embeddings; ViT-B: 512, L: 768")
+    length: int = Field(ge=1, le=512, description="embeddings L in a sequence; source: 8")
+    span_s: float = Field(gt=0, le=120, description="seconds that a sequence spans")
+    stride_s: float = Field(gt=0, le=120, description="seconds between sequences of a clip")
+    crops: tuple[Literal["person", "pair", "frame"], ...] = Field(
+        min_length=1, description="what makes sequences: persons, two close ones, whole frames"
+    )
+    max_sequences: int = Field(ge=1, le=256, description="most sequences of a clip")
+    event_share: float = Field(
+        gt=0, le=1, description="share of its moments that make a sequence one of the event"
+    )
+    pool: Literal["max", "top", "mean"] = Field(
+        description="a clip's answer: its least normal sequence's, the mean of top_k, of all"
+    )
+    top_k: int = Field(ge=1, le=64, description="of pool: top")
+    normal: int = Field(
+        default=0, ge=0, description="place of normal_class in classes; filled in, not written"
+    )
+
+    @model_validator(mode="after")
+    def _top_k_is_among_the_sequences(self) -> SequenceSection:
+        if self.top_k > self.max_sequences:
+            raise ValueError(f"top_k: expected at most max_sequences, got {self.top_k}")
+        return self
+
+
+class ClipGRUSection(SequenceSection):
+    """CLIP embeddings of tracks through a GRU or a temporal transformer."""
+
+    type: Literal["clip_gru"]
+    encoder: Literal["gru", "transformer"] = Field(description="transformer: for long sequences")
+    hidden: int = Field(ge=8, le=2048, multiple_of=8, description="width, of each GRU direction")
+    layers: int = Field(ge=1, le=12, description="layers of the encoder")
+    bidirectional: bool = Field(description="the GRU reads the sequence from both ends")
+    head: Literal["last", "mean", "attention"] = Field(
+        description="last state, mean, or a learned query's view added to the mean"
+    )
+    heads: int = Field(ge=1, le=32, description="heads of every attention; divides the width")
+    noise: float = Field(ge=0, le=2, description="training: noise, relative to an embedding")
+    drop: Fraction = Field(description="training: share of moments that repeat the one before")
+    learn: Literal["all", "mil"] = Field(
+        description="label for every track, or multiple-instance: for those that decide the clip"
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> ClipGRUSection:
+        width = self.hidden * (2 if self.bidirectional and self.encoder == "gru" else 1)
+        if width % self.heads:
+            raise ValueError(f"heads: expected a divisor of the width {width}, got {self.heads}")
+        return self
+
+
 class KinematicsSection(RecognizerSection):
     """Motion statistics of persons and pairs, and a linear model."""
 
@@ -133,6 +194,7 @@ ModelSection = Annotated[
     | AAGCNSection
     | CTRGCNSection
     | PoseC3DSection
+    | ClipGRUSection
     | KinematicsSection,
     Field(discriminator="type"),
 ]

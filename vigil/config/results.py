@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vigil.config.base import Name, Section
 
@@ -26,6 +26,21 @@ class EnsembleSection(Section):
     )
 
 
+class FusionSection(Section):
+    """Several recognizers as one: a logistic regression on what they say of validation clips."""
+
+    members: tuple[Name, ...] = Field(min_length=2, description="recognizers, each once")
+    penalty: float = Field(
+        gt=0, le=100, description="of leaving equal weights; with few validation clips 0.1 and more"
+    )
+
+    @model_validator(mode="after")
+    def _members_are_distinct(self) -> FusionSection:
+        if len(set(self.members)) != len(self.members):
+            raise ValueError(f"members: expected each once, got {list(self.members)}")
+        return self
+
+
 class ExportSection(Section):
     """Stage `export`."""
 
@@ -33,6 +48,9 @@ class ExportSection(Section):
     tolerance: float = Field(gt=0, le=1e-2, description="largest difference torch to ONNX Runtime")
     config: Literal["cpu", "gpu"] = Field(description="which Triton configuration is served")
     cpu_instances: int = Field(ge=1, le=256, description="CPU configuration: one per core")
+    crops: tuple[Name, ...] = Field(
+        description="recognizers of embeddings that are also served behind CLIP, as <name>_crops"
+    )
 
 
 class ServeSection(Section):

@@ -1,4 +1,4 @@
-"""What a careful annotator would say of each window, read from the ground truth of the scenes."""
+"""What a careful annotator would say of windows and events, read from the scenes' ground truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from vigil.clips import propose_clips
 from vigil.config import ClipsSection
-from vigil.schema import Clip, Label, Timeline, Tracks
+from vigil.schema import Clip, Event, Label, Timeline, Tracks
 
 ANNOTATOR = "ground_truth"
+_POINT_S = 1.0  # between two points that show where an involved person is
 _CLEARLY_S = 1.0  # an event seen for less is ambiguous: nobody labels such a window
 
 
@@ -47,6 +48,36 @@ def label_windows(truth: dict[str, Any], config: ClipsSection, normal_class: str
         if name is not None:
             labels.append(Label(clip.clip_id, name, ANNOTATOR, ""))
     return labels
+
+
+def video_events(truth: dict[str, Any], normal_class: str) -> list[Event]:
+    """Return what happens in a video, with points on the people involved once a second.
+
+    The tracker numbers people as it likes, so its ids are not known here; points are.
+
+    Args:
+        truth: ground truth of one video.
+        normal_class: the class of events that are none.
+    """
+    return [
+        Event(truth["video_id"], str(event["label"]), event["start_s"], event["end_s"],
+              points=_points(truth, event))
+        for event in truth["events"]
+        if event["label"] != normal_class
+    ]  # fmt: skip
+
+
+def _points(truth: dict[str, Any], event: dict[str, Any]) -> tuple[tuple[float, float, float], ...]:
+    """Return (seconds, x, y) of the centers of the involved people's boxes where they are seen."""
+    times = np.arange(event["start_s"], event["end_s"], _POINT_S)
+    frames = set(np.unique(np.round(times * truth["fps"]).astype(int)).tolist())
+    persons = truth["persons"]
+    points = []
+    for frame, who, box in zip(persons["frame"], persons["track_id"], persons["xyxy"], strict=True):
+        if frame in frames and who in event["person_ids"]:
+            x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            points.append((round(frame / truth["fps"], 3), round(x, 1), round(y, 1)))
+    return tuple(points)
 
 
 def _name(clip: Clip, events: Sequence[dict[str, Any]], normal_class: str) -> str | None:

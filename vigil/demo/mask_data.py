@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.errors import InputError
-from vigil.perception.crops import boxes_in_crop, crop_input, plan_crops, square_region
+from vigil.perception.sam2_crops import boxes_in_crop, crop_input, plan_crops, square_region
 
 if TYPE_CHECKING:
     import torch

@@ -1,6 +1,6 @@
 """Pretrain the demo's recognizer on simulated skeletons, thousands of scenes it need not draw.
 
-    python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--init FILE]
+    python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--init FILE --lr RATE]
 
 The network is the one of `models.protogcn` in `params.yaml`; the training is the ordinary one. A
 killed run goes on from its last epoch when started again. DIR gets `simulated.pkl`,
@@ -26,14 +26,14 @@ _NAME = "protogcn"
 _LOG = logging.getLogger(__name__)
 
 
-def pretraining(config: Config, epochs: int, init: str) -> Config:
+def pretraining(config: Config, epochs: int, init: str, lr: float = 0.1) -> Config:
     """Return the parameters of the pretraining: the demo's network, a longer schedule."""
     values = config.model_dump()
     values["dataset"]["folds"] = 0
     values["train"] = {
         "all": config.train["all"]
         | {"epochs": epochs, "batch_size": 32, "warmup_epochs": 0, "ema_momentum": 0.005,
-           "select": "last", "init": init}
+           "select": "last", "init": init, "lr": lr}
     }  # fmt: skip
     return Config.model_validate(values)
 
@@ -60,7 +60,7 @@ def pretrain(
     shutil.copyfile(out / "model" / "model.safetensors", out / f"{_NAME}.safetensors")
     splits, rows = read_annotations(annotations)
     held_out = select(splits, rows, "val")
-    scores = scores_of(held_out, predict(out / "model", held_out, config.dataset))
+    scores = scores_of(held_out, predict(out / "model", held_out))
     metrics = measure(scores, config.classes, config.normal_class, config.evaluate)
     return {"n": len(held_out), "scenes": len(set(scores.videos)), "metrics": metrics}
 
@@ -73,11 +73,12 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4000, help="simulated scenes")
     parser.add_argument("--epochs", type=int, default=6, help="passes over their windows")
     parser.add_argument("--init", default="", help="weights to begin with")
+    parser.add_argument("--lr", type=float, default=0.1, help="highest learning rate")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     for name in (__name__, "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
-    config = pretraining(load(options.params)[0], options.epochs, options.init)
+    config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
     metrics = pretrain(options.out, options.scenes, config)
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _LOG.info("%s", json.dumps(metrics))

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vigil.demo.clip_data import make_crops
 from vigil.demo.images import make_images
 from vigil.errors import VigilError
 from vigil.schema import atomic
 
-_VALIDATION_SHARE = 17.5  # training images per held-out one
+_VALIDATION_SHARE = 17.5  # training images, or scenes, per held-out one
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,16 @@ class Budget:
     Attributes:
         images: rendered training images.
         epochs: passes of YOLO11 over them.
-        minutes: wall-clock budget of SAM2, and of RTMO.
+        minutes: wall-clock budget of SAM2, of RTMO, and of CLIP.
         scenes: simulated scenes for ProtoGCN.
+        crop_scenes: rendered scenes whose crops CLIP learns from.
     """
 
     images: int
     epochs: int
     minutes: float
     scenes: int
+    crop_scenes: int
 
 
 def train_all(
@@ -61,6 +64,11 @@ def train_all(
         if not (work / "images" / split).exists():
             say(f"rendering {count} {split} images")
             _render(work / "images" / split, split, count, workers)
+    held_out = max(round(budget.crop_scenes / _VALIDATION_SHARE), 1)
+    for split, count in (("train", budget.crop_scenes), ("val", held_out)):
+        if not (work / "crops" / split / "crops.npz").exists():
+            say(f"rendering crops of {count} {split} scenes")
+            make_crops(work / "crops" / split, count, 2, split, workers)
     for name, command in trainings(work, budget, params):
         say(command[0])
         done = subprocess.run(
@@ -77,11 +85,13 @@ def train_all(
 def trainings(work: Path, budget: Budget, params: str) -> list[tuple[str, list[str]]]:
     """Return (network, module and options) of every training, in the order they run."""
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(budget.minutes)]
+    crops = ["--data", str(work / "crops"), *minutes]
     scenes = ["--params", params, "--scenes", str(budget.scenes)]
     return [
         ("yolo11n", ["vigil.demo.train_yolo", *data, "--epochs", str(budget.epochs)]),
         ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
         ("rtmo", ["vigil.demo.train_rtmo", *data, *minutes]),
+        ("clip", ["vigil.demo.train_clip", *crops]),
         ("protogcn", ["vigil.demo.train_protogcn", *scenes]),
     ]
 

@@ -2,9 +2,11 @@
 
 `scores` holds what a classifier said of clips, `statistics` computes every figure for many
 resamples at once, `metrics` gives figures their intervals, `judging` runs recognizers and
-baselines on splits, `report` gathers what a report holds and `comparing` sets two side by side.
+baselines on splits, `report` gathers what a report holds `comparing` sets two side by side, and
+`fusing` learns how to weigh several.
 """
 
+from vigil.evaluation.fusing import learn
 from vigil.evaluation.judging import judge, majority, predict, seen
 from vigil.evaluation.metrics import measure, wilson
 from vigil.evaluation.report import report
@@ -16,6 +18,7 @@ __all__ = [
     "auc",
     "confusion",
     "judge",
+    "learn",
     "majority",
     "measure",
     "predict",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil import motion_baseline
-from vigil.config import Config, DatasetSection
-from vigil.dataset import select, tensors
+from vigil.config import Config
+from vigil.dataset import select
 from vigil.ensemble import Trained, load
 from vigil.errors import InputError
 from vigil.evaluation.scores import Scores, scores_of
@@ -19,36 +19,33 @@ from vigil.splits import split_name
 _BATCH = 32
 
 
-def predict(
-    trained: Trained, rows: Sequence[dict[str, Any]], dataset: DatasetSection
-) -> NDArray[np.float32]:
+def predict(trained: Trained, rows: Sequence[dict[str, Any]]) -> NDArray[np.float32]:
     """Run a trained recognizer or an ensemble over annotations, prepared as they are served.
 
     Args:
         trained: a model's folder, see `vigil.models.store`, or an ensemble's folders and weights.
         rows: N annotations.
-        dataset: clip length, persons and sampling.
 
     Returns:
         (N, classes) float32 probabilities.
 
     Raises:
-        InputError: no annotation.
+        InputError: no annotation, or one that lacks what the recognizer reads.
         ModelError: a folder holds no trained recognizer, or members that do not fit together.
     """
     if not rows:
         raise InputError("evaluate: expected at least one clip, got none")
     import torch
 
-    graph, _ = load(trained)
-    keypoints, sizes, _ = tensors(rows, dataset)
+    graph, spec = load(trained)
+    batch = spec.reads.batch(rows)
     answers = []
     with torch.inference_mode():
-        for start in range(0, len(rows), _BATCH):
-            batch = slice(start, start + _BATCH)
-            inputs = torch.from_numpy(keypoints[batch]), torch.from_numpy(sizes[batch])
+        for start in range(0, len(batch.owner), _BATCH):
+            part = slice(start, start + _BATCH)
+            inputs = (torch.from_numpy(array[part]) for array in batch.feeds.values())
             answers.append(graph(*inputs)[0].numpy())
-    return np.concatenate(answers)
+    return spec.reads.settle(np.concatenate(answers), batch.owner, len(rows))
 
 
 def majority(training: Sequence[int], count: int, classes: int) -> NDArray[np.float64]:
@@ -82,7 +79,7 @@ def judge(
         test = select(splits, rows, split_name("test", fold))
         known = [row for part in ("train", "val")
                  for row in select(splits, rows, split_name(part, fold))]  # fmt: skip
-        found["model"].append(predict(trained, test, config.dataset))
+        found["model"].append(predict(trained, test))
         found["majority"].append(majority([r["label"] for r in known], len(test), classes))
         found["motion"].append(motion_baseline.fit_predict(known, test, classes))
         tests += test
@@ -102,8 +99,4 @@ def seen(
         Scores of `train` and `val`, those of them that hold any clip.
     """
     parts = {name: select(splits, rows, name) for name in ("train", "val")}
-    return {
-        name: scores_of(part, predict(trained, part, config.dataset))
-        for name, part in parts.items()
-        if part
-    }
+    return {name: scores_of(part, predict(trained, part)) for name, part in parts.items() if part}

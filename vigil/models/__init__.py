@@ -15,7 +15,7 @@ from vigil.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vigil.config import RecognizerSection, TrainSection
+    from vigil.config import NetworkSection, TrainSection
 
 _PLUGINS = {
     "protogcn": "vigil.models.protogcn",
@@ -24,6 +24,7 @@ _PLUGINS = {
     "aagcn": "vigil.models.aagcn",
     "ctrgcn": "vigil.models.ctrgcn",
     "posec3d": "vigil.models.posec3d",
+    "clip_gru": "vigil.models.clip_gru",
     "kinematics": "vigil.models.kinematics",
 }
 
@@ -33,7 +34,7 @@ def types() -> tuple[str, ...]:
     return tuple(_PLUGINS)
 
 
-def section(models: Mapping[str, RecognizerSection], name: str) -> RecognizerSection:
+def section(models: Mapping[str, NetworkSection], name: str) -> NetworkSection:
     """Return the parameters of the recognizer `name`.
 
     Raises:
@@ -45,7 +46,7 @@ def section(models: Mapping[str, RecognizerSection], name: str) -> RecognizerSec
 
 
 def model_config(
-    params: RecognizerSection, num_classes: int, train: TrainSection | None = None
+    params: NetworkSection, num_classes: int, train: TrainSection | None = None
 ) -> dict[str, Any]:
     """Return the mmaction2 config of a recognizer, its classes registered.
 

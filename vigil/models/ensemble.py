@@ -24,19 +24,18 @@ class EnsembleGraph(nn.Module):
         self.logs = [math.log(weight) for weight in weights]
         self.eval()
 
-    def forward(self, keypoints: Tensor, image_size: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Classify a batch.
 
         Args:
-            keypoints: (B, M, T, 17, 3) float32: x, y in pixels of the original frame, score.
-            image_size: (B, 2) float32 width, height in pixels.
+            inputs: what every member reads, (B, ...) each; see `vigil.models.reading`.
 
         Returns:
             (B, classes) weighted mean of the members' probabilities, and its logarithm as logits:
             their softmax is the mean again, and neither underflows where a probability is tiny.
         """
         parts = [
-            torch.log_softmax(graph(keypoints, image_size)[1], dim=1) + log
+            torch.log_softmax(graph(*inputs)[1], dim=1) + log
             for graph, log in zip(self.graphs, self.logs, strict=True)
         ]
         logits = torch.logsumexp(torch.stack(parts), dim=0)

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
+import torch
 from mmaction.models.heads import GCNHead
 from mmaction.registry import MODELS
 from torch import Tensor
 
 from vigil.errors import InputError
 
-Persons = Literal["present", "all"]
+Persons = Literal["present", "max", "all"]
+_LEAST = -1e30  # below every feature
 
 
 def mean_over_persons(x: Tensor, present: Tensor) -> Tensor:
@@ -33,16 +35,33 @@ def mean_over_persons(x: Tensor, present: Tensor) -> Tensor:
     Returns:
         (B, ...) means.
     """
+    weight = _counted(x, present)
+    return (x * (weight / weight.sum(dim=1, keepdim=True))).sum(dim=1)
+
+
+def max_over_persons(x: Tensor, present: Tensor) -> Tensor:
+    """Take the greatest value over the persons who are there, or over all slots where nobody is.
+
+    Args:
+        x: (B, M, ...) values per person.
+        present: (B, M) of 0 and 1, see `SkeletonInput.present`.
+
+    Returns:
+        (B, ...) greatest values.
+    """
+    return torch.where(_counted(x, present) > 0, x, torch.full_like(x, _LEAST)).amax(dim=1)
+
+
+def _counted(x: Tensor, present: Tensor) -> Tensor:
+    """Return 1 for each slot of (B, M, ...) that counts, else 0, in a shape that x multiplies."""
     present = present.to(x.dtype)
-    weight = present + (1.0 - present.amax(dim=1, keepdim=True))
-    weight = weight / weight.sum(dim=1, keepdim=True)
-    shape = (-1, x.shape[1], *(1 for _ in x.shape[2:]))
-    return (x * weight.reshape(shape)).sum(dim=1)
+    counted = present + (1.0 - present.amax(dim=1, keepdim=True))
+    return counted.reshape(-1, x.shape[1], *(1 for _ in x.shape[2:]))
 
 
 @MODELS.register_module()
 class PresentPersonsHead(GCNHead):  # type: ignore[misc]
-    """Mean over time and joints, then over the persons who are there, dropout, one linear layer."""
+    """Mean over time and joints, then over persons as `persons` says, dropout, one linear layer."""
 
     def __init__(
         self, num_classes: int, in_channels: int, persons: Persons = "present", **options: Any
@@ -52,8 +71,9 @@ class PresentPersonsHead(GCNHead):  # type: ignore[misc]
         Args:
             num_classes: classes.
             in_channels: channels of the backbone's features.
-            persons: `present` as the module says; `all` averages over every slot, as the published
-                networks do, for weights that were trained that way.
+            persons: `present` averages over who is there, `max` takes the greatest value over
+                them; `all` averages over every slot, as the published networks do, for weights that
+                were trained that way.
             options: of mmaction2's `GCNHead`: dropout, label_smooth_eps, ...
 
         Raises:
@@ -65,8 +85,11 @@ class PresentPersonsHead(GCNHead):  # type: ignore[misc]
         self.persons = persons
 
     def over_persons(self, x: Tensor, present: Tensor) -> Tensor:
-        """Average (B, M, ...) over persons as this head does, given who is there (B, M)."""
-        return x.mean(dim=1) if self.persons == "all" else mean_over_persons(x, present)
+        """Pool (B, M, ...) over persons as this head does, given who is there (B, M)."""
+        if self.persons == "all":
+            return x.mean(dim=1)
+        pool = max_over_persons if self.persons == "max" else mean_over_persons
+        return pool(x, present)
 
     def forward(self, x: Tensor | tuple[Tensor, ...], present: Tensor, **_: Any) -> Tensor:
         """Compute the class scores.

@@ -14,10 +14,10 @@ from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS, TRANSFORMS
 from numpy.typing import NDArray
 
-from vigil.config import AugmentSection, DatasetSection
+from vigil.config import AugmentSection
 from vigil.dataset import read_annotations, select
 from vigil.models.layouts import layout
-from vigil.sampling import Sampling, body_extent, sample_indices
+from vigil.sampling import ClipShape, Sampling, body_extent, sample_indices
 
 _LIMBS = ((5, 7, 9), (6, 8, 10), (11, 13, 15), (12, 14, 16), (0, 1, 2, 3, 4))
 _MIRROR = list(layout("coco").mirror)
@@ -28,13 +28,18 @@ _SHORTEST_CROP = 8  # frames
 class AnnotationDataset(PoseDataset):  # type: ignore[misc]
     """mmaction2's PoseDataset over `vigil.dataset`'s restricted reader."""
 
+    def __init__(self, *args: Any, embeddings: bool = False, **options: Any) -> None:
+        """Build it; with `embeddings` the clips have those of their tracks beside the skeletons."""
+        self.embeddings = embeddings
+        super().__init__(*args, **options)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the annotations of the split.
 
         Raises:
             InputError: a bad file or an unknown split.
         """
-        splits, rows = read_annotations(Path(self.ann_file))
+        splits, rows = read_annotations(Path(self.ann_file), embeddings=self.embeddings)
         return select(splits, rows, self.split)
 
 
@@ -55,7 +60,7 @@ class SampleSkeleton:
 
 @TRANSFORMS.register_module()
 class AugmentSkeleton:
-    """Vary a whole clip: crop, pace, shift in time, mirror, rotate, scale, shake and lose joints.
+    """Vary a whole clip: its time, mirror, rotate, scale, shake and lose joints.
 
     Works on `keypoint` (M, n, 17, 2) in pixels and `keypoint_score` (M, n, 17); missing joints stay
     missing.
@@ -71,7 +76,7 @@ class AugmentSkeleton:
         joints = np.array(results["keypoint"], np.float32)
         score = np.array(results["keypoint_score"], np.float32)
         shown = self._crop(score.shape[1], rng)
-        shown = shown[self._retime(len(shown), rng)]
+        shown = self._roll(shown[self._retime(len(shown), rng)], rng)
         joints, score = joints[:, shown], score[:, shown]
         if rng.random() < self.params.flip:
             joints[..., 0] = results["img_shape"][1] - 1 - joints[..., 0]
@@ -102,6 +107,16 @@ class AugmentSkeleton:
         moments = np.asarray(np.floor(start + (np.arange(frames) + 0.5) * pace), np.intp)
         turned = moments % (2 * frames)
         return np.minimum(turned, 2 * frames - 1 - turned)
+
+    def _roll(self, shown: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+        """Put a random part of the end before the beginning, with the probability `roll`.
+
+        What happens keeps its order but for one cut, where every joint jumps: the network learns
+        that a jump of everything at once is no event, and to look for events at any moment.
+        """
+        if rng.random() >= self.params.roll:
+            return shown
+        return np.roll(shown, int(rng.integers(len(shown))))
 
     def _move(
         self, joints: NDArray[np.float32], score: NDArray[np.float32], rng: np.random.Generator
@@ -136,7 +151,7 @@ def _rng() -> np.random.Generator:
     return np.random.default_rng(np.random.randint(0, 2**31 - 1))
 
 
-def pipeline(dataset: DatasetSection, augment: AugmentSection | None) -> list[dict[str, Any]]:
+def pipeline(dataset: ClipShape, augment: AugmentSection | None) -> list[dict[str, Any]]:
     """Return mmaction2's pipeline config, with augmentation for training and without for tests."""
     changes = (
         [] if augment is None else [{"type": "mmaction.AugmentSkeleton", **augment.model_dump()}]

@@ -12,6 +12,7 @@ import numpy as np
 
 from vigil import models
 from vigil.config import Config, TrainSection
+from vigil.models.reading import SequenceReading, reading
 from vigil.splits import split_name
 
 
@@ -115,9 +116,10 @@ def _model(job: Job) -> dict[str, Any]:
 
 def _loader(job: Job, part: str) -> dict[str, Any]:
     """Return this process's share of a split as a dataloader config."""
-    from vigil.models.pipeline import pipeline
+    from vigil.models import pipeline  # noqa: F401  its classes are registered
 
     training = part == "train"
+    reads = reading(models.section(job.config.models, job.name), job.config.dataset)
     return {
         "batch_size": job.params.batch_size // job.processes,
         "num_workers": 0,
@@ -128,7 +130,8 @@ def _loader(job: Job, part: str) -> dict[str, Any]:
             "type": "AnnotationDataset",
             "ann_file": str(job.annotations),
             "split": split_name(part, job.fold),
-            "pipeline": pipeline(job.config.dataset, job.params.augment if training else None),
+            "embeddings": isinstance(reads, SequenceReading),
+            "pipeline": reads.pipeline(job.params.augment if training else None),
             "test_mode": not training,
             "serialize_data": False,  # only worker processes gain by it
         },

@@ -19,8 +19,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from vigil.config import DatasetSection, TrainSection
-from vigil.dataset import tensors
+from vigil.config import TrainSection
 from vigil.models.store import ModelSpec, build, served
 
 
@@ -31,7 +30,6 @@ class Settler:
         self,
         spec: ModelSpec,
         rows: Sequence[Mapping[str, Any]],
-        dataset: DatasetSection,
         params: TrainSection,
     ) -> None:
         """Choose the clips: all of them, or so many that `settle_batches` hold, by the seed.
@@ -39,10 +37,9 @@ class Settler:
         Args:
             spec: the recognizer that is trained.
             rows: its training annotations.
-            dataset: clip length, persons and sampling.
             params: batch size, the bound on the cost, seed.
         """
-        self.spec, self.rows, self.dataset = spec, rows, dataset
+        self.spec, self.rows = spec, rows
         order = np.random.default_rng(params.seed).permutation(len(rows))
         count = max(1, len(rows) // (2 * params.batch_size))
         self.parts = np.array_split(order, count)[: params.settle_batches]
@@ -65,20 +62,21 @@ class Settler:
         device = next(iter(state.values())).device
         recognizer.to(device)
         graph = recognizer.inference_graph()
-        for norm in _norms(graph):
+        norms = _norms(graph)
+        for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over all batches
             norm.train()
         with torch.no_grad():
-            for keypoints, sizes in self._batches():
-                graph(keypoints.to(device), sizes.to(device))
+            for feeds in self._batches() if norms else ():
+                graph(*(array.to(device) for array in feeds))
         return {name: value.clone() for name, value in recognizer.state_dict().items()}
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Sample the chosen clips, part by part."""
+    def _batches(self) -> Iterator[list[Tensor]]:
+        """Prepare the chosen clips as they are served, part by part."""
         for part in self.parts:
-            keypoints, sizes, _ = tensors([self.rows[i] for i in part], self.dataset)
-            yield torch.from_numpy(keypoints), torch.from_numpy(sizes)
+            feeds = self.spec.reads.batch([self.rows[i] for i in part]).feeds
+            yield [torch.from_numpy(array) for array in feeds.values()]
 
 
 class SettledValidation(Hook):  # type: ignore[misc]

@@ -6,22 +6,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from vigil import models
-from vigil.config import DatasetSection, ModelSection, RecognizerSection
+from vigil.config import DatasetSection, ModelSection, NetworkSection, one_line
 from vigil.errors import ModelError
+from vigil.models.reading import JointReading, SequenceReading, SkeletonReading, reading
 from vigil.schema import atomic, write_json
 
 if TYPE_CHECKING:
     import torch
 
+    from vigil.models.clip_gru.recognizer import SequenceRecognizer
     from vigil.models.recognizer import SkeletonRecognizer
+
+    Recognizer = SkeletonRecognizer | SequenceRecognizer
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
 _CLASSIFIER = "cls_head.fc."
+_Reading = Annotated[SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")]
 _MAY_DIFFER = (*_TRAINING_ONLY, _CLASSIFIER)
 
 
@@ -33,29 +38,25 @@ class ModelSpec:
         name: the recognizer's name in `params.yaml`.
         classes: class names in label order.
         params: its section of `params.yaml`.
-        clip_len: frames T it reads.
-        max_persons: persons M it reads.
-        sampling: how the frames are chosen.
+        reads: what it reads of a clip.
     """
 
     name: str
     classes: tuple[str, ...]
     params: dict[str, Any]
-    clip_len: int
-    max_persons: int
-    sampling: str
+    reads: _Reading
 
     @classmethod
     def of(
         cls,
         name: str,
         classes: tuple[str, ...],
-        sections: Mapping[str, RecognizerSection],
+        sections: Mapping[str, NetworkSection],
         dataset: DatasetSection,
     ) -> ModelSpec:
         """Gather the spec of `name` from the parameters."""
-        params = models.section(sections, name).model_dump(mode="json")
-        return cls(name, classes, params, dataset.clip_len, dataset.max_persons, dataset.sampling)
+        section = models.section(sections, name)
+        return cls(name, classes, section.model_dump(mode="json"), reading(section, dataset))
 
 
 def save(folder: Path, state: dict[str, Any], spec: ModelSpec) -> None:
@@ -79,7 +80,7 @@ def served(state: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in state.items() if not k.startswith(_TRAINING_ONLY)}
 
 
-def load(folder: Path) -> tuple[SkeletonRecognizer, ModelSpec]:
+def load(folder: Path) -> tuple[Recognizer, ModelSpec]:
     """Build the recognizer that `save` wrote, in evaluation mode on the CPU.
 
     Raises:
@@ -89,11 +90,12 @@ def load(folder: Path) -> tuple[SkeletonRecognizer, ModelSpec]:
     from safetensors.torch import load_file
 
     try:
-        values = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        values["classes"] = tuple(values["classes"])
-        spec = ModelSpec(**values)
+        text = (folder / "model.json").read_text(encoding="utf-8")
+        spec = TypeAdapter(ModelSpec).validate_json(text)
         state = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+    except ValidationError as error:
+        raise ModelError(f"{folder}: expected a trained recognizer: {one_line(error)}") from error
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder}: expected a trained recognizer, got {error}") from error
     recognizer = build(spec)
     try:
@@ -163,15 +165,15 @@ def classes_of(weights: Path) -> list[str] | None:
     return None if named is None else list(json.loads(named))
 
 
-def build(spec: ModelSpec) -> SkeletonRecognizer:
+def build(spec: ModelSpec) -> Recognizer:
     """Build an untrained recognizer as it is served, in evaluation mode."""
-    params: RecognizerSection = TypeAdapter(ModelSection).validate_python(spec.params)
+    params: NetworkSection = TypeAdapter(ModelSection).validate_python(spec.params)
     config = models.model_config(params, len(spec.classes))
     from mmaction.registry import MODELS
     from mmengine.registry import DefaultScope
 
     # Another package of the family may have made itself the default in this process.
     with DefaultScope.overwrite_default_scope("mmaction"):
-        recognizer: SkeletonRecognizer = MODELS.build(config)
+        recognizer: Recognizer = MODELS.build(config)
     recognizer.eval()
     return recognizer

@@ -1,137 +1,121 @@
-"""Which parts of a frame SAM 2 looks at, and how they become its input.
+"""Square crops of people, of pairs of people and of whole frames, as CLIP wants to see them.
 
-A small network sees people better in a few nearly square parts of the frame than in all of it.
+Knows: boxes and pixels. Does not know: CLIP, tracks or videos.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import torch
+from vigil.errors import InputError
 
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
-_MARGIN = 0.12  # of the longer side of the boxes' union, on each side of a crop
-_FREE_SIZE = 1.25  # crops up to this many times the input size lose no detail worth a second one
+Boxes = NDArray[np.float32]
+Image = NDArray[np.uint8]
+Fill = Literal["gray", "edge"]
 
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """A part of the frame and the boxes it is looked at for.
-
-    Attributes:
-        region: left, top, right, bottom, whole pixels of the frame, right and bottom exclusive.
-        members: indices of the boxes.
-    """
-
-    region: tuple[int, int, int, int]
-    members: tuple[int, ...]
+GRAY: Final = (122, 116, 104)  # CLIP's mean color: padding that the network does not notice
 
 
-def plan_crops(
-    boxes: NDArray[np.float32], height: int, width: int, size: int, max_crops: int
-) -> list[Crop]:
-    """Share the boxes out among few, nearly square parts of the frame.
-
-    The two groups whose union is smallest are joined until there are at most `max_crops`, and
-    beyond that while the union is about the network's input or smaller.
+def square(boxes: Boxes, pad: float, min_side: float) -> Boxes:
+    """Grow boxes to squares about their centers.
 
     Args:
-        boxes: (N, 4) xyxy, pixels of the frame, N at least 1.
-        height: of the frame, pixels.
-        width: of the frame, pixels.
-        size: the network's input, pixels.
-        max_crops: at least 1.
+        boxes: (N, 4) xyxy in pixels.
+        pad: what is added on each side of the longer edge, as a share of it.
+        min_side: least side of a square in pixels.
 
     Returns:
-        Crops that name each box once.
+        (N, 4) float32 xyxy, possibly reaching outside the frame.
+
+    Raises:
+        InputError: a coordinate is not finite, or a box ends before it begins.
     """
-    groups: list[tuple[NDArray[np.float64], tuple[int, ...]]]
-    groups = [(box, (i,)) for i, box in enumerate(np.asarray(boxes, dtype=np.float64))]
-    while len(groups) > 1:
-        pairs = [(i, j) for j in range(len(groups)) for i in range(j)]
-        unions = [_union(groups[i][0], groups[j][0]) for i, j in pairs]
-        sides = [max(u[2] - u[0], u[3] - u[1]) for u in unions]
-        best = int(np.argmin(sides))
-        if len(groups) <= max_crops and sides[best] * (1 + 2 * _MARGIN) > size * _FREE_SIZE:
-            break
-        i, j = pairs[best]
-        groups[i] = (unions[best], groups[i][1] + groups[j][1])
-        del groups[j]
-    return [Crop(square_region(union, height, width), members) for union, members in groups]
+    _check(boxes)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    half = np.maximum(sides.max(axis=1, initial=0) * (1 + 2 * pad), min_side)[:, None] / 2
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return np.asarray(np.concatenate([center - half, center + half], axis=1), dtype=np.float32)
 
 
-def square_region(
-    box: NDArray[np.float64], height: int, width: int, margin: float = _MARGIN
-) -> tuple[int, int, int, int]:
-    """The square around a box with a margin, moved into the frame and cut where it is larger.
+def near_pairs(boxes: Boxes, distance: float) -> NDArray[np.int64]:
+    """Return the pairs of boxes that are close to each other.
 
     Args:
-        box: (4,) xyxy, pixels of the frame.
-        height: of the frame, pixels.
-        width: of the frame, pixels.
-        margin: of the box's longer side, on each side.
+        boxes: (N, 4) xyxy in pixels.
+        distance: widest gap between two boxes, in mean heights of the two; 0: they touch.
 
     Returns:
-        left, top, right, bottom, whole pixels, right and bottom exclusive.
+        (P, 2) indices, the smaller first, sorted.
     """
-    side = max(box[2] - box[0], box[3] - box[1], 16.0) * (1 + 2 * margin)
-    spans = []
-    for low, high, limit in ((box[0], box[2], width), (box[1], box[3], height)):
-        length = min(round(side), limit)
-        start = min(max(round((low + high) / 2 - side / 2), 0), limit - length)
-        spans.append((start, start + length))
-    (left, right), (top, bottom) = spans
-    return left, top, right, bottom
+    _check(boxes)
+    one, two = np.triu_indices(len(boxes), k=1)
+    low = np.maximum(boxes[one, :2], boxes[two, :2])
+    high = np.minimum(boxes[one, 2:], boxes[two, 2:])
+    gap = np.hypot(*np.maximum(low - high, 0).T) if len(one) else np.zeros(0)
+    height = boxes[:, 3] - boxes[:, 1]
+    close = gap <= distance * (height[one] + height[two]) / 2
+    return np.stack([one[close], two[close]], axis=1)
 
 
-def crop_input(
-    rgb: NDArray[np.uint8], region: tuple[int, int, int, int], size: int
-) -> torch.Tensor:
-    """A part of the frame as the network's input, as sam2's own transform makes it.
+def union(boxes: Boxes, pairs: NDArray[np.int64]) -> Boxes:
+    """Return the (P, 4) boxes around both members of each pair."""
+    one, two = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
+    low, high = np.minimum(one[:, :2], two[:, :2]), np.maximum(one[:, 2:], two[:, 2:])
+    return np.asarray(np.concatenate([low, high], axis=1), dtype=np.float32)
+
+
+def cut(rgb: Image, box: NDArray[np.float32], size: int, fill: Fill) -> Image:
+    """Cut a square out of an image and bring it to `size` pixels.
+
+    Only what lies inside the image is resized (by area when it shrinks, bicubic when it grows), so
+    that a huge box costs no memory; what lies outside is filled.
 
     Args:
         rgb: (H, W, 3) uint8.
-        region: left, top, right, bottom, whole pixels of the frame.
-        size: the network's input, pixels; the part is stretched to size by size.
+        box: (4,) xyxy of a square in pixels of the image, possibly partly or wholly outside it.
+        size: side of the result in pixels.
+        fill: outside: CLIP's mean gray, or the image's border pixels repeated.
 
     Returns:
-        (3, size, size) float32, normalized by ImageNet's mean and deviation.
+        (size, size, 3) uint8.
+
+    Raises:
+        InputError: a coordinate is not finite, or the box ends before it begins.
     """
-    import torch
-
-    left, top, right, bottom = region
-    part = torch.from_numpy(np.ascontiguousarray(rgb[top:bottom, left:right].transpose(2, 0, 1)))
-    resized = torch.nn.functional.interpolate(
-        part[None].float() / 255, (size, size), mode="bilinear", antialias=True
-    )[0]
-    return (resized - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None]
-
-
-def boxes_in_crop(
-    boxes: NDArray[Any], region: tuple[int, int, int, int], size: int
-) -> NDArray[np.float32]:
-    """Boxes of the frame as boxes of the network's input.
-
-    Args:
-        boxes: (N, 4) xyxy, pixels of the frame.
-        region: the crop, whole pixels of the frame.
-        size: the network's input, pixels.
-
-    Returns:
-        (N, 4) float32 xyxy, pixels of the input.
-    """
-    left, top, right, bottom = region
-    offset = np.array([left, top, left, top], dtype=np.float32)
-    span = np.array([right - left, bottom - top] * 2, dtype=np.float32)
-    return ((boxes - offset) * (size / span)).astype(np.float32)
+    _check(box[None])
+    height, width = rgb.shape[:2]
+    limit = np.array([width, height], dtype=np.float64)
+    origin, side = box[:2].astype(np.float64), max(float((box[2:] - box[:2]).max()), 1.0)
+    low = np.clip(np.floor(origin), 0, limit - 1).astype(int)
+    high = np.maximum(np.clip(np.ceil(origin + side), 0, limit).astype(int), low + 1)
+    scale = size / side
+    start = np.clip(np.round((low - origin) * scale), 0, size - 1).astype(int)
+    stop = np.maximum(np.clip(np.round((high - origin) * scale), 0, size).astype(int), start + 1)
+    inside = rgb[low[1] : high[1], low[0] : high[0]]
+    wide, tall = (stop - start).tolist()
+    shrinks = wide * tall < inside.shape[0] * inside.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    small = cv2.resize(inside, (wide, tall), interpolation=how)
+    if (wide, tall) == (size, size):
+        return np.asarray(small, dtype=np.uint8)
+    if fill == "gray":
+        canvas = np.full((size, size, 3), GRAY, dtype=np.uint8)
+        if (origin < limit).all() and (origin + side > 0).all():
+            canvas[start[1] : stop[1], start[0] : stop[0]] = small
+        return canvas
+    margins = (start[1], size - stop[1], start[0], size - stop[0])
+    return np.asarray(cv2.copyMakeBorder(small, *margins, cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
-def _union(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The smallest box around two."""
-    return np.concatenate([np.minimum(a[:2], b[:2]), np.maximum(a[2:], b[2:])])
+def _check(boxes: Boxes) -> None:
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InputError(f"crops: expected boxes (N, 4) xyxy, got {boxes.shape}")
+    bad = ~np.isfinite(boxes).all(axis=1) | (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    if bad.any():
+        raise InputError(
+            f"crops: expected finite boxes with x1 <= x2 and y1 <= y2, got {boxes[bad][0].tolist()}"
+        )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vigil import compat
 from vigil.errors import InputError, ModelError
-from vigil.perception.crops import Crop, boxes_in_crop, crop_input, plan_crops
+from vigil.perception.sam2_crops import Crop, boxes_in_crop, crop_input, plan_crops
 
 if TYPE_CHECKING:
     import torch

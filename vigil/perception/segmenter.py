@@ -152,7 +152,7 @@ class VideoSegmenter:
         self, frames: Sequence[Image], persons: Sequence[TrackedPersons]
     ) -> Iterator[list[PersonMask]]:
         """See `Segmenter`."""
-        from vigil.perception.crops import square_region
+        from vigil.perception.sam2_crops import square_region
 
         first = next((i for i, people in enumerate(persons) if len(people)), len(frames))
         for _ in range(first):
@@ -256,7 +256,7 @@ def _prompts(
     persons: Sequence[TrackedPersons], region: Region, size: int
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Yield (frame, track id, box) where each person is first seen, in pixels of SAM2's input."""
-    from vigil.perception.crops import boxes_in_crop
+    from vigil.perception.sam2_crops import boxes_in_crop
 
     seen: set[int] = set()
     for index, people in enumerate(persons):

@@ -1,7 +1,8 @@
-"""A small typed client of a served recognizer: skeletons in, labelled probabilities out."""
+"""A small typed client of a served recognizer: arrays in, labeled probabilities out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,10 +70,30 @@ class RecognizerClient:
             InputError: an array is not of the shape or type that the model declares.
             ServerUnavailable, ModelNotFound, InvalidRequest, DeadlineExceeded: by cause.
         """
-        answer = self.session.run({"keypoints": keypoints, "image_size": image_size})
-        return [self._prediction(row) for row in answer["probabilities"]]
+        answer = self.probabilities({"keypoints": keypoints, "image_size": image_size})
+        return [self.prediction(row) for row in answer]
 
-    def _prediction(self, row: NDArray[np.float32]) -> Prediction:
+    def probabilities(self, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """Ask about rows of whatever the model reads, see `vigil.models.reading`.
+
+        Args:
+            feeds: one array of B rows per input of the model.
+
+        Returns:
+            (B, classes) float32.
+
+        Raises:
+            InputError: an array is not of the shape or type that the model declares.
+            ServerUnavailable, ModelNotFound, InvalidRequest, DeadlineExceeded: by cause.
+        """
+        return self.session.run(feeds)["probabilities"]
+
+    def prediction(self, row: NDArray[np.float32]) -> Prediction:
+        """Name the (classes,) probabilities of one clip.
+
+        Raises:
+            ModelError: another number of them than the model has labels.
+        """
         if len(row) != len(self.labels):
             raise ModelError(f"expected {len(self.labels)} probabilities, got {len(row)}")
         probabilities = {label: float(p) for label, p in zip(self.labels, row, strict=True)}

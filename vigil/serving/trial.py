@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from vigil.config import Config
-from vigil.dataset import read_annotations, select, tensors
+from vigil.dataset import read_annotations, select
+from vigil.ensemble import reads_of
 from vigil.paths import Paths
 from vigil.serving.client import Prediction, RecognizerClient
 from vigil.session import TransportName
@@ -53,20 +54,22 @@ def ask(config: Config, paths: Paths, model: str, urls: dict[TransportName, str]
     """
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
     chosen = select(splits, rows, "test")
-    keypoints, sizes, labels = tensors(chosen, config.dataset)
+    reads = reads_of(model, config)
+    batch = reads.batch(chosen)
     answers: dict[TransportName, list[Prediction]] = {}
     for protocol, url in urls.items():
         client = RecognizerClient(url, protocol, model)
         most = config.export.max_batch
-        answers[protocol] = [
-            said
-            for start in range(0, len(labels), most)
-            for said in client.predict(keypoints[start : start + most], sizes[start : start + most])
+        parts = [
+            client.probabilities({k: v[start : start + most] for k, v in batch.feeds.items()})
+            for start in range(0, len(batch.owner), most)
         ]
+        settled = reads.settle(np.concatenate(parts), batch.owner, len(chosen))
+        answers[protocol] = [client.prediction(row) for row in settled]
     http, grpc = (_matrix(answers[name]) for name in ("http", "grpc"))
     return Answers(
         [str(row["frame_dir"]) for row in chosen],
-        [config.classes[int(label)] for label in labels],
+        [config.classes[int(row["label"])] for row in chosen],
         answers["grpc"],
         float(np.abs(http - grpc).max()),
     )

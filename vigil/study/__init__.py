@@ -24,7 +24,8 @@ from pydantic import ValidationError
 from vigil import motion_baseline
 from vigil.config import Config, merge, one_line
 from vigil.dataset import read_annotations, select, write_annotations
-from vigil.demo.simulated import Disturbance, simulate
+from vigil.demo.simulated import simulate
+from vigil.demo.strain import Strained
 from vigil.errors import InputError
 from vigil.evaluation import predict
 from vigil.models import store
@@ -102,8 +103,8 @@ def scenes(study: StudySection, section: SimulateSection, root: Path, out: Path)
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
     path = out / f"simulated-{digest}.pkl"
     if not path.is_file():
-        disturb = Disturbance(**section.disturb.model_dump())
-        simulate(path, section.scenes, config, section.seed, config.workers or None, disturb)
+        errors = Strained(**section.disturb.model_dump())
+        simulate(path, section.scenes, config, section.seed, config.workers or None, errors)
     return path
 
 
@@ -215,7 +216,7 @@ def _finish(task: _Task, folds: int, annotations: Path) -> str:
     splits, rows = read_annotations(annotations)
     for test in missing:
         clips = select(splits, rows, f"test_{test}")
-        values = predict(task.folder, clips, task.config.dataset).astype(np.float64)
+        values = predict(task.folder, clips).astype(np.float64)
         with atomic(task.kept(test)) as partly, partly.open("wb") as file:
             np.save(file, values)
     return task.name
@@ -253,7 +254,7 @@ def as_shipped(
     store.begin(recognizer, weights, named)
     folder = out / "models" / f"shipped-{model}"
     store.save(folder, recognizer.state_dict(), spec)
-    found = [predict(folder, clips, config.dataset).astype(np.float64) for clips in tests]
+    found = [predict(folder, clips).astype(np.float64) for clips in tests]
     kept = np.concatenate(found)[:, [named.index(name) for name in config.classes]]
     return np.asarray(kept / kept.sum(axis=1, keepdims=True))
 

@@ -28,7 +28,7 @@ class RowSection(Section):
 
 
 class DisturbanceSection(Section):
-    """How joints of simulated scenes are disturbed; see `vigil.demo.simulated.Disturbance`."""
+    """How joints of simulated scenes are disturbed; see `vigil.demo.strain.Strained`."""
 
     noise: float = Field(default=0.1, ge=0, le=1, description="of a joint, in body extents")
     lost_joint: float = Field(default=0.08, ge=0, le=1, description="share of joints lost")

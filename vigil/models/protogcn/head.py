@@ -8,7 +8,7 @@ import torch
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from vigil.models.heads import PresentPersonsHead
+from vigil.models.heads import PresentPersonsHead, mean_over_persons
 from vigil.models.protogcn.prototypes import ClassContrast, PrototypeReconstruction
 
 
@@ -67,7 +67,8 @@ class ProtoGCNHead(PresentPersonsHead):
         losses: dict[str, Tensor] = self.loss_by_feat(logits, data_samples)
         if self.w_csc > 0:
             labels = torch.cat([sample.gt_labels.item for sample in data_samples])
-            descriptor = self.reconstruction(self.over_persons(feats[1], present))
+            everybody = torch.ones_like(present) if self.persons == "all" else present
+            descriptor = self.reconstruction(mean_over_persons(feats[1], everybody))
             loss = self.contrast(descriptor, logits, labels.to(logits.device))
             losses["loss_csc"] = self.w_csc * loss
         return losses

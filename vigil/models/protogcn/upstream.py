@@ -36,6 +36,7 @@ from vigil.models.preprocess import STREAMS
 from vigil.models.protogcn.backbone import ProtoGCNBackbone
 from vigil.models.protogcn.head import ProtoGCNHead
 from vigil.models.protogcn.tcn import join_branches
+from vigil.models.reading import SkeletonReading
 
 _BLOCK = r"backbone\.gcn\.(\d+)\."
 _NAMES = [
@@ -199,7 +200,8 @@ def write(state: dict[str, Tensor], out: Path, layout_name: str, stream: str) ->
         "base_channels": sizes["base_channels"], "stages": sizes["stages"], "alpha": 0.0,
     }  # fmt: skip
     classes = tuple(str(index) for index in range(len(state["cls_head.fc.weight"])))
-    store.save(out, state, store.ModelSpec(out.name, classes, params, 100, 2, "loop"))
+    reads = SkeletonReading(100, 2, "loop")
+    store.save(out, state, store.ModelSpec(out.name, classes, params, reads))
     return built
 
 

@@ -1,0 +1,278 @@
+"""What a detector, a tracker and a pose network make of people: errors for simulated skeletons.
+
+The sizes were measured on the demo's training videos, the demo's own networks against the ground
+truth. Every chance and size is drawn anew per scene up to what `Disturbance` says, so that better
+and worse networks than those are seen too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from vigil.schema import JOINTS
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
+# Face, shoulders, elbows, wrists, hips, knees, ankles: deviation upright, in body extents.
+_LIMB_NOISE = np.repeat([0.022, 0.024, 0.039, 0.066, 0.021, 0.031, 0.043], [5, 2, 2, 2, 2, 2, 2])
+_MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+_LYING_DEG = (35.0, 75.0)  # the torso's tilt in the picture where lying begins and is complete
+_TOUCH_IOU = 0.2  # boxes of people who cross or fight overlap so much
+_BREAK_OFFSET = 10  # a new identity is the old one plus this; scenes have fewer people
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """How much goes wrong in one scene; 0 switches an error off.
+
+    Attributes:
+        noise: size of the joints' errors; 1 is as measured.
+        lying: how many times larger they are on people who lie, and how they last.
+        guessed: share of the joints outside the picture that get a place and a low score.
+        mirror: share of seconds in which left and right are taken for each other for a while.
+        lost_frame: share of frames in which a person in plain view is not found.
+        covered: chance of losing somebody who is hidden by another.
+        exchange: exchanges of identity per second in which two people touch in the picture.
+        broken: chance per person of a new identity at some moment.
+        fall: chance per person of a new identity at the moment of fastest change of shape.
+        phantom: chance of a person who is none, standing still.
+        double: chance per person of being tracked twice for a while.
+    """
+
+    noise: float = 1.6
+    lying: float = 2.5
+    guessed: float = 0.85
+    mirror: float = 0.25
+    lost_frame: float = 0.15
+    covered: float = 0.8
+    exchange: float = 0.6
+    broken: float = 0.3
+    fall: float = 0.35
+    phantom: float = 0.35
+    double: float = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Joints of everybody in a scene.
+
+    Attributes:
+        uv: (A, T, 17, 2) pixels.
+        depth: (A, T) meters from the camera.
+        seen: (A, T, 17) joints in the picture.
+        score: (A, T, 17) in [0, 1]; all 0 where the person is not found.
+        identity: (A, T) track ids.
+    """
+
+    uv: Floats
+    depth: Floats
+    seen: Bools
+    score: Floats
+    identity: NDArray[np.int64]
+
+
+def disturb(
+    uv: Floats,
+    depth: Floats,
+    size: tuple[int, int],
+    fps: float,
+    how: Disturbance,
+    rng: np.random.Generator,
+) -> People:
+    """Make of true joints what the demo's networks would have found.
+
+    Args:
+        uv: (A, T, 17, 2) true pixels.
+        depth: (A, T, 17) meters along the view; negative behind the camera.
+        size: width and height of the picture.
+        fps: frames per second.
+        how: what goes wrong and how much.
+        rng: source of every choice.
+    """
+    limit = np.array(size)
+    seen = (depth > 0.2) & (uv >= 0).all(-1) & (uv < limit).all(-1)
+    uv = np.clip(uv, -0.1 * limit, 1.1 * limit)  # nobody guesses joints far outside
+    far = depth.mean(-1)
+    boxes = _boxes(uv, seen)
+    hidden = _hidden(uv, boxes, far)
+    found = _found(seen, hidden, how, rng)
+    identity = np.repeat(np.arange(1, len(uv) + 1)[:, None], uv.shape[1], axis=1)
+    _break(identity, uv, how, rng)
+    _exchange(identity, boxes, fps, how, rng)
+    moved = _shake(uv, hidden | ~seen, boxes, fps, how, rng)
+    score = _scores(seen, hidden, how, rng) * found[..., None]
+    people = People(moved, far, seen, score, identity)
+    return _phantoms(_doubles(people, fps, how, rng), limit, how, rng)
+
+
+def _boxes(uv: Floats, seen: Bools) -> Floats:
+    """Return (A, T, 4) xyxy around the joints in the picture; empty boxes where there is none."""
+    low = np.where(seen[..., None], uv, np.inf).min(2)
+    high = np.where(seen[..., None], uv, -np.inf).max(2)
+    boxes = np.concatenate([low, high], axis=-1)
+    return np.where(np.isfinite(boxes), boxes, 0.0)
+
+
+def _extent(boxes: Floats) -> Floats:
+    """Return (A, T) larger sides of boxes, at least a pixel."""
+    return np.asarray(np.maximum((boxes[..., 2:] - boxes[..., :2]).max(-1), 1.0), float)
+
+
+def _hidden(uv: Floats, boxes: Floats, far: Floats) -> Bools:
+    """Return (A, T, 17) joints that lie behind the middle of somebody nearer."""
+    hidden = np.zeros(uv.shape[:3], bool)
+    for front in range(len(uv)):
+        width = boxes[front, :, 2] - boxes[front, :, 0]
+        low = boxes[front, :, :2] + np.stack([0.1 * width, 0 * width], -1)
+        high = boxes[front, :, 2:] - np.stack([0.1 * width, 0 * width], -1)
+        inside = ((uv >= low[:, None]) & (uv <= high[:, None])).all(-1)
+        hidden |= inside & (far > far[front] + 0.05)[..., None]
+    return hidden
+
+
+def _lasting(shape: tuple[int, ...], keep: float, rng: np.random.Generator) -> Floats:
+    """Return noise of unit deviation over (A, T, ...) that lasts: `keep` is its correlation."""
+    values = rng.normal(0, 1, shape)
+    fresh = np.sqrt(1 - keep**2)
+    for t in range(1, shape[1]):
+        values[:, t] = keep * values[:, t - 1] + fresh * values[:, t]
+    return values
+
+
+def _found(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generator) -> Bools:
+    """Return (A, T) frames in which each person is found; losses last for a few frames."""
+    enough = seen.sum(-1) >= _LEAST_JOINTS
+    share = (hidden & seen).sum(-1) / np.maximum(seen.sum(-1), 1)
+    lost = rng.uniform(0, how.lost_frame, (len(seen), 1)) + how.covered * (share > 0.6)
+    lost = lost + how.lost_frame * (seen.mean(-1) < 0.5)
+    return np.asarray(enough & (ndtr(_lasting(enough.shape, 0.9, rng)) >= lost), bool)
+
+
+def _tilt(uv: Floats) -> Floats:
+    """Return (A, T) how much each person lies, 0 upright to 1, by the torso in the picture."""
+    torso = uv[:, :, 5:7].mean(2) - uv[:, :, 11:13].mean(2)
+    angle = np.degrees(np.arctan2(np.abs(torso[..., 0]), -torso[..., 1]))
+    low, high = _LYING_DEG
+    return np.asarray(np.clip((angle - low) / (high - low), 0, 1), float)
+
+
+def _shake(
+    uv: Floats, unsure: Bools, boxes: Floats, fps: float, how: Disturbance,
+    rng: np.random.Generator,
+) -> Floats:  # fmt: skip
+    """Return the joints moved by errors that last, with left and right exchanged now and then."""
+    people, frames = uv.shape[:2]
+    extent = _extent(boxes)[..., None, None]
+    level = how.noise * rng.uniform(0.3, 1.0, (people, 1, 1, 1)) * _LIMB_NOISE[:, None]
+    level = level * np.where(unsure, 2.0, 1.0)[..., None]
+    noise = np.sqrt(0.7) * _lasting(uv.shape, 0.85, rng) + np.sqrt(0.3) * rng.normal(0, 1, uv.shape)
+    noise *= np.where(_lasting(uv.shape[:3], 0.8, rng) > 1.6, 3.0, 1.0)[..., None]
+    lying = _tilt(uv)[..., None, None]
+    slow = how.lying * _lasting(uv.shape, 0.97, rng)
+    moved = uv + level * extent * ((1 - lying) * noise + lying * slow)
+    swapped = np.zeros((people, frames), bool)
+    for person in range(people):
+        for second in range(int(frames / fps) + 1):
+            if rng.random() < how.mirror * rng.random():
+                begin = int(second * fps)
+                swapped[person, begin : begin + int(rng.integers(1, max(2, int(fps))))] = True
+    mirrored: Floats = np.where(swapped[..., None, None], moved[:, :, _MIRROR], moved)
+    return mirrored
+
+
+def _scores(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generator) -> Floats:
+    """Return (A, T, 17) scores: high in plain view, lower where hidden or outside."""
+    mean = np.where(seen, np.where(hidden, 0.65, 0.88), 0.4)
+    mean[..., 1:3] -= 0.25  # eyes
+    spread = np.where(seen & ~hidden, 0.08, 0.15)
+    drawn = mean + spread * _lasting(seen.shape, 0.7, rng)
+    guessed = rng.random((len(seen), 1, JOINTS)) < how.guessed
+    return np.where(seen | guessed, np.clip(drawn, 0.11, 0.99), 0.0)
+
+
+def _break(
+    identity: NDArray[np.int64], uv: Floats, how: Disturbance, rng: np.random.Generator
+) -> None:
+    """Give people new identities at a random moment, and in the middle of a fall."""
+    frames = uv.shape[1]
+    tilt = _tilt(uv)
+    change = np.abs(np.diff(tilt, axis=1, prepend=tilt[:, :1]))
+    for person in range(len(uv)):
+        if rng.random() < how.broken:
+            identity[person, rng.integers(frames) :] += _BREAK_OFFSET
+        if change[person].max() > 0 and rng.random() < how.fall:
+            moment = int(change[person].argmax()) + int(rng.integers(-2, 7))
+            identity[person, max(0, moment) :] += 2 * _BREAK_OFFSET
+
+
+def _exchange(
+    identity: NDArray[np.int64], boxes: Floats, fps: float, how: Disturbance,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Exchange the identities of two people whose boxes overlap, from then on."""
+    people, frames = identity.shape
+    rate = rng.uniform(0, how.exchange) / fps
+    for one in range(people):
+        for two in range(one + 1, people):
+            touch = _iou(boxes[one], boxes[two]) > _TOUCH_IOU
+            for moment in np.flatnonzero(touch & (rng.random(frames) < rate)):
+                later = identity[[two, one], moment:]
+                identity[[one, two], moment:] = later
+
+
+def _iou(a: Floats, b: Floats) -> Floats:
+    """Return the (T,) overlap of (T, 4) boxes with (T, 4) boxes."""
+    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    shared = np.maximum(sides, 0).prod(-1)
+    total = (a[:, 2:] - a[:, :2]).prod(-1) + (b[:, 2:] - b[:, :2]).prod(-1)
+    return np.asarray(shared / np.maximum(total - shared, 1e-9), float)
+
+
+def _doubles(people: People, fps: float, how: Disturbance, rng: np.random.Generator) -> People:
+    """Add people who are tracked a second time for a while, with the same joints but shaken."""
+    rows = [k for k in range(len(people.uv)) if rng.random() < how.double]
+    if not rows:
+        return people
+    score = people.score[rows].copy()
+    for row in range(len(rows)):
+        begin = int(rng.integers(score.shape[1]))
+        end = begin + int(rng.uniform(0.3, 3.0) * fps)
+        score[row, :begin] = score[row, end:] = 0.0
+    shaken = people.uv[rows] + rng.normal(0, 3.0, (len(rows), 1, JOINTS, 2))
+    first = people.identity.max() + 1
+    identity = np.repeat(np.arange(first, first + len(rows))[:, None], score.shape[1], axis=1)
+    return _joined(people, rows, shaken, score, identity)
+
+
+def _phantoms(people: People, limit: Floats, how: Disturbance, rng: np.random.Generator) -> People:
+    """Add a chair or a coat taken for a person: a still body somewhere, now seen and now not."""
+    if rng.random() >= how.phantom:
+        return people
+    frames = people.uv.shape[1]
+    source, moment = int(rng.integers(len(people.uv))), int(rng.integers(frames))
+    body = people.uv[source, moment]
+    center = body.mean(0)
+    placed = (body - center) * rng.uniform(0.4, 1.0, 2) + limit * rng.uniform(0.1, 0.9, 2)
+    extent = float(np.ptp(placed, axis=0).max())
+    uv = placed + 0.03 * extent * _lasting((1, frames, JOINTS, 2), 0.6, rng)
+    there = _lasting((1, frames), 0.95, rng) > rng.uniform(-1, 1)
+    score = np.clip(rng.normal(0.55, 0.15, (1, frames, JOINTS)), 0.11, 0.95) * there[..., None]
+    identity = np.full((1, frames), people.identity.max() + 1)
+    return _joined(people, [source], uv, score, identity)
+
+
+def _joined(
+    people: People, rows: list[int], uv: Floats, score: Floats, identity: NDArray[np.int64]
+) -> People:
+    """Return the people with others behind them who stand where those of `rows` do."""
+    return People(
+        np.concatenate([people.uv, uv]), np.concatenate([people.depth, people.depth[rows]]),
+        np.concatenate([people.seen, people.seen[rows]]), np.concatenate([people.score, score]),
+        np.concatenate([people.identity, identity]),
+    )  # fmt: skip
