@@ -35,7 +35,7 @@ def test_the_shipped_parameters_load_and_resolve_below_their_folder() -> None:
         (lambda p: p.update(normal_class="calm"), "normal_class: expected one of"),
         (
             lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 1, "nobody": 1}}}),
-            r"ensembles.pair: expected recognizers \(protogcn\), got \['nobody'\]",
+            r"ensembles.pair: expected recognizers \(protogcn, clip_gru\), got \['nobody'\]",
         ),
         (
             lambda p: p.update(ensembles={"pair": {"members": {"protogcn": 1}}}),
