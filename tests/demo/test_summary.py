@@ -11,7 +11,7 @@ import pytest
 from vigil.config import load
 from vigil.demo.summary import summarize
 from vigil.errors import InputError
-from vigil.schema import write_json
+from vigil.schema import write_json, write_text
 from vigil.serving.client import Prediction
 from vigil.serving.trial import Answers
 
@@ -47,6 +47,7 @@ def lines(params: dict[str, Any], project: Callable[[dict[str, Any]], Path]) -> 
     }
     write_json(paths.reports / "protogcn.json", quality)
     write_json(paths.reports / "benchmark.json", speed)
+    write_text(paths.frame_report / "index.html", "<p>")
     shown = [paths.reports / "demo" / "assault.mp4"]
     return summarize(config, paths, "protogcn", ANSWERS, shown).splitlines()
 
@@ -70,6 +71,7 @@ def test_a_system_shows_its_fastest_row_without_errors(lines: list[str]) -> None
 
 def test_it_names_where_to_look(lines: list[str]) -> None:
     assert "reports/demo/assault.mp4" in found(lines, "annotated")
+    assert "reports/frames/index.html" in found(lines, "frames ")
 
 
 def test_a_missing_report_is_one_clear_line(

@@ -48,6 +48,7 @@ def summarize(
         "look at",
         f"  quality        {_short(paths, paths.reports / model / 'index.html')}; for programs: "
         f"{_short(paths, paths.reports / f'{model}.json')}",
+        *_frames(paths),
         f"  speed          {_short(paths, paths.reports / 'benchmark.json')}, "
         f"{_short(paths, paths.reports / 'benchmark.png')}",
         f"  annotated      {', '.join(_short(paths, video) for video in videos)}",
@@ -57,6 +58,12 @@ def summarize(
         "works, not how well it does on your cameras.",
     ]
     return "\n".join(lines)
+
+
+def _frames(paths: Paths) -> list[str]:
+    """Return where the comparison of all systems frame by frame lies, where it was made."""
+    page = paths.frame_report / "index.html"
+    return [f"  frames         {_short(paths, page)}"] if page.is_file() else []
 
 
 def _read(path: Path) -> dict[str, Any]:
