@@ -23,6 +23,7 @@ th, td { padding: .2rem .8rem; border-bottom: 1px solid #d9dce1; text-align: rig
 th:first-child, td:first-child { text-align: left; }
 small { color: #5d6470; }
 .plots img { width: 24%; min-width: 15rem; }
+.plots img:only-child { width: min(100%, 44rem); }
 figure { margin: 0 0 1rem; }
 figure img { max-width: 100%; }
 </style>
