@@ -63,7 +63,7 @@ def config(**train: Any) -> Config:
     """Return the shipped parameters, narrowed so that a training takes seconds."""
     values = load(Path(__file__).parent.parent / "params.yaml")[0].model_dump()
     values["classes"] = CLASSES
-    values["fusions"], values["export"]["crops"] = {}, []
+    values["recognizers"], values["fusions"], values["export"]["crops"] = ["protogcn"], {}, []
     values["dataset"] |= {"clip_len": 16, "max_persons": 2, "folds": 0}
     gru = values["models"].pop("clip_gru")
     networks = (e for name, e in values["models"].items() if name != "kinematics")

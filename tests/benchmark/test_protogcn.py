@@ -17,6 +17,7 @@ from vigil.models import store
 
 
 def test_both_forms_give_the_same_losses_gradients_and_scores() -> None:
+    """In float64, where nothing but the mathematics is left to differ."""
     cfg = config()
     params = cfg.models["protogcn"].model_copy(
         update={"base_channels": 16, "stages": (1, 1), "layout": "coco_new"}
@@ -24,21 +25,23 @@ def test_both_forms_give_the_same_losses_gradients_and_scores() -> None:
     ours = build(params, cfg)
     ours.cls_head.reconstruction.dropout.p = 0.0
     ours.cls_head.dropout = None
-    other = plain(ours)
+    other = plain(ours).double()
+    ours.double()
     inputs, samples = clips(cfg, 3)
-    assert step(ours, inputs, samples) == pytest.approx(step(other, inputs, samples), abs=1e-5)
+    inputs = inputs.double()
+    assert step(ours, inputs, samples) == pytest.approx(step(other, inputs, samples), abs=1e-12)
     for a, b in zip(ours.backbone.blocks, other.backbone.blocks, strict=True):
         torch.testing.assert_close(a.gcn.query.weight.grad, b.gcn.unit.query.weight.grad,
-                                   atol=1e-4, rtol=1e-3)  # fmt: skip
+                                   atol=1e-12, rtol=1e-9)  # fmt: skip
         parted = [branch[0].weight.grad for branch in list(b.tcn.branches)[:5]]
         torch.testing.assert_close(a.tcn.squeeze[0].weight.grad, torch.cat(parted),
-                                   atol=1e-4, rtol=1e-3)  # fmt: skip
-    size = torch.full((3, 2), 640.0)
+                                   atol=1e-12, rtol=1e-9)  # fmt: skip
+    size = torch.full((3, 2), 640.0).double()
     with torch.inference_mode():
         pairs = zip(ours.inference_graph()(inputs[:, 0], size),
                     other.inference_graph()(inputs[:, 0], size), strict=True)  # fmt: skip
         for found, wanted in pairs:
-            torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-9)
 
 
 def test_runs_take_turns_and_the_first_do_not_count() -> None:
