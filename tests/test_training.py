@@ -34,6 +34,7 @@ def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_it_learns_what_two_classes_differ_by(annotations: Path, tmp_path: Path) -> None:
     cfg = config(epochs=20, lr=0.1, ema_momentum=0.2, batch_size=8)
     run = train("protogcn", cfg, annotations, tmp_path / "model", tmp_path / "work")

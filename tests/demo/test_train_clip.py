@@ -62,6 +62,7 @@ def test_each_crop_has_a_true_sentence_and_fights_are_never_normal(mode: int) ->
     assert not right[other].any()
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_with_the_very_numbers(tmp_path: Path) -> None:
     table = columns()
     unbroken, broken = train_clip.start(RECIPE), train_clip.start(RECIPE)

@@ -94,6 +94,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "params.yaml"
 
 
+@pytest.mark.slow
 def test_from_embeddings_to_published_models(
     parameters: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

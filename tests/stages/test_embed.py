@@ -27,6 +27,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_every_tracked_person_and_every_frame_is_embedded(tracked: Project) -> None:
     ran = tracked.run("embed")
     assert ran.returncode == 0, ran.stderr
@@ -43,6 +44,7 @@ def test_every_tracked_person_and_every_frame_is_embedded(tracked: Project) -> N
     assert nobody.track_id.tolist() == [-1]
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing_and_another_network_everything(tracked: Project) -> None:
     assert tracked.run("embed").returncode == 0
     assert tracked.run("embed").returncode == 0
@@ -54,6 +56,7 @@ def test_a_second_run_computes_nothing_and_another_network_everything(tracked: P
     assert table.clip == "test/others"
 
 
+@pytest.mark.slow
 def test_crops_of_another_size_than_the_network_takes_are_one_line(tracked: Project) -> None:
     tracked.values["embed"]["crop_px"] = 32
     tracked.save()
