@@ -84,5 +84,6 @@ demo-weights: $(READY) ## Train the demo's five small networks from nothing (hou
 
 clean: ## Remove everything the stages made, but no footage, label or model you brought
 	@rm -rf .vigil .real reports/stages reports/demo data/demo data/timelines data/tracks data/masks \
-	    data/masked data/proxies data/skeletons data/dataset data/clips.parquet \
+	    data/masked data/proxies data/skeletons data/embeddings data/dataset \
+	    data/clips.parquet \
 	    data/frame_scores data/suggestions.csv

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vigil.demo import train_clip
+from vigil.demo import checkpoints, train_clip
 from vigil.demo.captions import ACTIONS
 from vigil.demo.clip_metrics import zero_shot
 from vigil.demo.train_clip import Recipe, contrast, sentences
@@ -69,9 +69,9 @@ def test_a_killed_training_goes_on_with_the_very_numbers(tmp_path: Path) -> None
     for _ in range(2):
         train_clip.step(unbroken, table, {}, RECIPE)
         train_clip.step(broken, table, {}, RECIPE)
-    train_clip.save(broken, tmp_path / "c.pt")
+    checkpoints.save(broken, tmp_path / "c.pt")
     again = train_clip.start(Recipe(batch=12, seed=9))
-    train_clip.resume(again, tmp_path / "c.pt")
+    checkpoints.resume(again, tmp_path / "c.pt")
     assert again.iteration == 2
     first = train_clip.step(unbroken, table, {}, RECIPE)
     assert train_clip.step(again, table, {}, RECIPE) == first

@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 from safetensors.torch import save_file
 
+from vigil.demo.checkpoints import Run
 from vigil.perception import rtmo_network
 
 OUTSIDE_COST: Final = 1e4  # SimOTA adds 1e5 for a cell outside a person's box or center
@@ -41,14 +42,8 @@ class Recipe:
 
 
 @dataclass
-class Run:
-    """A training in progress: everything a checkpoint must hold."""
-
-    model: Any
-    average: Any
-    optimizer: torch.optim.Optimizer
-    iteration: int = 0
-    seconds: float = 0.0
+class AveragedRun(Run):
+    """A run whose averaged tensors are paired once, so that all move in one call."""
 
     def __post_init__(self) -> None:
         """Pair the tensors of the network with those of its average."""
@@ -57,7 +52,7 @@ class Run:
         self.pairs = [list(tensors) for tensors in zip(*pairs, strict=True)]
 
 
-def start(recipe: Recipe, device: torch.device, init: Path | None = None) -> Run:
+def start(recipe: Recipe, device: torch.device, init: Path | None = None) -> AveragedRun:
     """A network, its moving average and its optimizer: from `init`, or fresh from the seed."""
     torch.manual_seed(recipe.seed)
     model: Any = rtmo_network.build_rtmo("demo")
@@ -82,7 +77,7 @@ def start(recipe: Recipe, device: torch.device, init: Path | None = None) -> Run
         lr=recipe.learning_rate,
         fused=True,
     )
-    return Run(model, copy.deepcopy(model).eval(), optimizer)
+    return AveragedRun(model, copy.deepcopy(model).eval(), optimizer)
 
 
 def _adapt(head: Any) -> None:
@@ -107,33 +102,8 @@ def _adapt(head: Any) -> None:
     head.assigner.dynamic_k_matching = generous
 
 
-def save(run: Run, path: Path) -> None:
-    """Write a checkpoint under a temporary name and rename it."""
-    state = {
-        "model": run.model.state_dict(),
-        "average": run.average.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "iteration": run.iteration,
-        "seconds": run.seconds,
-    }
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def resume(run: Run, path: Path) -> None:
-    """Continue `run` from a checkpoint that `save` wrote; nothing happens where there is none."""
-    if not path.is_file():
-        return
-    state = torch.load(path, weights_only=True)
-    run.model.load_state_dict(state["model"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.iteration, run.seconds = state["iteration"], state["seconds"]
-
-
 @torch.no_grad()
-def average(run: Run, recipe: Recipe) -> None:
+def average(run: AveragedRun, recipe: Recipe) -> None:
     """Move the averaged weights and statistics a little towards the present ones."""
     decay = min(recipe.averaging, (1 + run.iteration) / (10 + run.iteration))
     own, new = run.pairs

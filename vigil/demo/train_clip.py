@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import json
 import math
 import time
@@ -31,6 +30,7 @@ from torch import Tensor
 
 from vigil.demo import captions
 from vigil.demo.captions import ACTIONS, KINDS, LABELS
+from vigil.demo.checkpoints import Run, report, resume, save
 from vigil.demo.clip_metrics import zero_shot
 from vigil.errors import InputError
 from vigil.perception import clip_network
@@ -64,17 +64,6 @@ class Recipe:
     seed: int = 0
 
 
-@dataclass
-class Run:
-    """A training in progress: everything a checkpoint must hold."""
-
-    model: Any
-    average: Any
-    optimizer: torch.optim.Optimizer
-    iteration: int = 0
-    seconds: float = 0.0
-
-
 def load_crops(data: Path, pattern: str) -> Columns:
     """Join the `crops.npz` of the folders that match.
 
@@ -102,27 +91,6 @@ def start(recipe: Recipe) -> Run:
         lr=recipe.learning_rate, betas=(0.9, 0.98),
     )  # fmt: skip
     return Run(model, copy.deepcopy(model).eval(), optimizer)
-
-
-def save(run: Run, path: Path) -> None:
-    """Write a checkpoint under a temporary name and rename it."""
-    state = {"model": run.model.state_dict(), "average": run.average.state_dict(),
-             "optimizer": run.optimizer.state_dict(), "iteration": run.iteration,
-             "seconds": run.seconds}  # fmt: skip
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def resume(run: Run, path: Path) -> None:
-    """Continue `run` from a checkpoint that `save` wrote; nothing happens where there is none."""
-    if not path.is_file():
-        return
-    state = torch.load(path, weights_only=True)
-    run.model.load_state_dict(state["model"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.iteration, run.seconds = state["iteration"], state["seconds"]
 
 
 def draw(columns: Columns, recipe: Recipe, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -280,7 +248,7 @@ def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
         rate = set_schedule(run, recipe, run.seconds / (60 * recipe.minutes))
         losses.append(step(run, columns, tokens, recipe))
         if run.iteration % 30 == 0:
-            _report(out, run, {"rate": rate, "loss": float(np.mean(losses))})
+            report(out, run, {"rate": rate, "loss": float(np.mean(losses))})
             losses.clear()
         run.seconds = time.process_time() - begun
         if run.seconds - saved > 60 * recipe.checkpoint_minutes:
@@ -290,7 +258,7 @@ def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
             validated = run.seconds
             export_weights(run.average, out / "clip.safetensors")
             figures = zero_shot(clip_network.wrap(run.average), held_out, resamples=0)
-            _report(out, run, {kind: figures[kind]["accuracy"] for kind in figures})
+            report(out, run, {kind: figures[kind]["accuracy"] for kind in figures})
     save(run, out / "checkpoint.pt")
     export_weights(run.average, out / "clip.safetensors")
     kept = clip_network.load(out / "clip.safetensors", "demo")
@@ -303,15 +271,6 @@ def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
               }  # fmt: skip
     write_json(out / "metrics.json", found)
     return found
-
-
-def _report(out: Path, run: Run, values: dict[str, float]) -> None:
-    """Print values and append them to `log.csv`, one row per name."""
-    text = " ".join(f"{name} {value:.4g}" for name, value in values.items())
-    print(f"{run.seconds / 60:.1f} min, iteration {run.iteration}: {text}", flush=True)
-    with (out / "log.csv").open("a", newline="") as file:
-        rows = [[run.iteration, round(run.seconds, 1), *item] for item in values.items()]
-        csv.writer(file).writerows(rows)
 
 
 def main() -> None:

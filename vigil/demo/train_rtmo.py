@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import json
 import math
 import time
@@ -29,8 +28,9 @@ import torch
 from numpy.typing import NDArray
 
 from vigil.demo import pose_data, pose_metrics
+from vigil.demo.checkpoints import Run, report, resume, save
 from vigil.demo.pose_data import Persons, PoseImages
-from vigil.demo.rtmo_run import Recipe, Run, average, export_weights, resume, save, start
+from vigil.demo.rtmo_run import AveragedRun, Recipe, average, export_weights, start
 from vigil.perception import rtmo, rtmo_network
 from vigil.perception.poses import Poses
 
@@ -59,7 +59,7 @@ def batches(
 
 
 def step(
-    run: Run,
+    run: AveragedRun,
     images: PoseImages,
     rows: NDArray[np.intp],
     random: np.random.Generator,
@@ -165,7 +165,7 @@ def train(
         rows, random = next(source)
         losses = step(run, images, rows, random, recipe, progress)
         if run.iteration % 50 == 0:
-            _report(out, run, {"rate": rate} | losses)
+            report(out, run, {"rate": rate} | losses)
         run.seconds = time.monotonic() - begun
         if run.seconds - saved > 60 * recipe.checkpoint_minutes:
             saved = run.seconds
@@ -174,7 +174,7 @@ def train(
             validated = run.seconds
             export_weights(run.average, out / "rtmo.safetensors")
             figures = pose_metrics.evaluate(data / "val", predict(run.average, held_out))
-            _report(out, run, figures)
+            report(out, run, figures)
     save(run, out / "checkpoint.pt")
     export_weights(run.average, out / "rtmo.safetensors")
     figures = pose_metrics.evaluate(
@@ -183,15 +183,6 @@ def train(
     figures |= {"minutes": run.seconds / 60, "iterations": run.iteration}
     (out / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
     return figures
-
-
-def _report(out: Path, run: Run, values: dict[str, float]) -> None:
-    """Print values and append them to `log.csv`, one row per name."""
-    text = " ".join(f"{name} {value:.4g}" for name, value in values.items())
-    print(f"{run.seconds / 60:.1f} min, iteration {run.iteration}: {text}", flush=True)
-    with (out / "log.csv").open("a", newline="") as file:
-        rows = [[run.iteration, round(run.seconds, 1), *item] for item in values.items()]
-        csv.writer(file).writerows(rows)
 
 
 def main() -> None:
