@@ -1,0 +1,1 @@
+"""Labels by people: append-only votes in a database, consensus computed from them, snapshots."""
