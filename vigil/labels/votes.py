@@ -1,4 +1,4 @@
-"""What one person says of one clip. Votes are only ever added; what stands is computed from them."""
+"""One person's word on one clip. Votes are only ever added; what stands is computed from them."""
 
 from __future__ import annotations
 
