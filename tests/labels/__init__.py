@@ -1,0 +1,1 @@
+"""Labels by people: each figure and file that is made from votes."""
