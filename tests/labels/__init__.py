@@ -1,1 +1,1 @@
-"""Labels by people: each figure and file that is made from votes."""
+"""Votes, the store that keeps them, and what is made of them."""
