@@ -27,7 +27,7 @@ _NONE = {"", "NA", "NaN", "nan"}
 
 
 def write(path: Path, records: Sequence[Record], footage: Footage) -> None:
-    """Write records as aggregated events; image indices are the first and last frame; see `Format`."""
+    """Write records as aggregated events, with first and last frame; see `Format`."""
     rows = [row for one in records for row in _rows(one, footage)]
     write_table(path, [_COLUMNS, *([safe(cell) for cell in row] for row in rows)])
 
@@ -131,7 +131,8 @@ def _judgments(
             yield one, people
         return
     clip = footage.clip(str(told["clip_id"]), where)
-    when = {} if told.get("whole_clip") else {"start_s": start_s, "end_s": end_s}
+    when: dict[str, Any] = {"start_s": start_s, "end_s": end_s}
+    when = {} if told.get("whole_clip") else when
     yield Record(clip=clip, annotator=str(told.get("annotator", "")), **facts, **when), people
 
 

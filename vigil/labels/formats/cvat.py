@@ -38,9 +38,9 @@ def write(path: Path, records: Sequence[Record], footage: Footage) -> None:
         by_video.setdefault(one.clip.video_id, []).append(one)
     for video, own in by_video.items():
         root = _document(video, footage)
-        for one in own:
-            for who in one.track_ids or (None,):
-                _add_track(root, one, who, footage)
+        shown = [(one, who) for one in own for who in one.track_ids or (None,)]
+        for place, (one, who) in enumerate(shown):
+            _add_track(root, place, one, who, footage)
         ElementTree.indent(root)
         for element in root.iter():
             for text in (element.text or "", *element.attrib.values()):
@@ -78,9 +78,10 @@ def _leaf(parent: ElementTree.Element, tag: str, text: str, **attributes: str) -
     ElementTree.SubElement(parent, tag, attributes).text = text
 
 
-def _add_track(root: ElementTree.Element, one: Record, who: int | None, footage: Footage) -> None:
-    place = str(len(root.findall("track")))
-    facts = {"id": place, "label": str(one.label), "source": "manual"}
+def _add_track(
+    root: ElementTree.Element, place: int, one: Record, who: int | None, footage: Footage
+) -> None:
+    facts = {"id": str(place), "label": str(one.label), "source": "manual"}
     track = ElementTree.SubElement(root, "track", facts)
     shown = [(frame, box, "0") for frame, box in _boxes(one, who, footage)]
     after = shown[-1][0] + 1

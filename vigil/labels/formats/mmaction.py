@@ -1,4 +1,4 @@
-"""mmaction2's lists: `path label` of VideoDataset and `folder offset frames label` of RawframeDataset.
+"""mmaction2's lists: `path label` of VideoDataset, `folder offset frames label` of RawframeDataset.
 
 The second is of windows in whole videos (`with_offset=True`). Spaces divide the columns, so
 whitespace and `%` in names are written as in URLs.
