@@ -11,7 +11,7 @@ _OVERLAP = 0.5  # intersection over union from which a box is a person's
 
 
 def boxes_near(tracks: Tracks, clip: Clip, time_s: float) -> dict[int, NDArray[np.float32]]:
-    """Return the box of each person of a clip at the tracked moment nearest to `time_s`.
+    """Return where each person of a clip is in the frame at the tracked moment nearest to `time_s`.
 
     Args:
         tracks: of the clip's video.
@@ -19,14 +19,16 @@ def boxes_near(tracks: Tracks, clip: Clip, time_s: float) -> dict[int, NDArray[n
         time_s: seconds of the video.
 
     Returns:
-        (4,) pixels xyxy by track id.
+        (4,) pixels xyxy by track id, cut at the frame's edges; without those outside of it.
     """
     inside = np.flatnonzero((tracks.frame >= clip.start_frame) & (tracks.frame < clip.end_frame))
     order = inside[np.argsort(np.abs(tracks.time_s[inside] - time_s), kind="stable")]
     found: dict[int, NDArray[np.float32]] = {}
     for row in order:
         found.setdefault(int(tracks.track_id[row]), tracks.xyxy[row])
-    return found
+    corner = np.array([tracks.width, tracks.height] * 2, np.float32)
+    cut = {who: np.clip(box, 0, corner) for who, box in found.items()}
+    return {who: box for who, box in cut.items() if (box[2:] > box[:2]).all()}
 
 
 def whose(
