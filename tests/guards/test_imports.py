@@ -91,6 +91,9 @@ DOORS = {
     "dvclive": {"vigil.models.training_hooks"},
     "open_clip": {"vigil.perception.clip_network", "vigil.benchmark.embedding"},
     "streamlit": set(),
+    "sqlalchemy": {"vigil.labels"},
+    "alembic": {"vigil.labels.migrating", "vigil.labels.migrations"},
+    "argon2": {"vigil.labels.users"},
     "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
 }  # fmt: skip
