@@ -98,6 +98,9 @@ def statistics(
     rows: Sequence[Mapping[str, Any]], dataset: DatasetSection
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Return (N, F) motion statistics, see `vigil.models.kinematics`, and (N,) labels."""
+    from vigil.compat import apply
+
+    apply()
     import torch
 
     from vigil.models.kinematics import KinematicsBackbone
