@@ -28,7 +28,7 @@ def blobs(alike: int = 6) -> Task:
 
 
 def params(*strategies: tuple[Strategy, Spread]) -> SimulateSection:
-    changed = {"runs": 2, "batch": 12, "strategies": strategies, "penalty": 10.0}
+    changed = {"runs": 4, "batch": 6, "strategies": strategies, "penalty": 10.0}
     return labeling().simulate.model_copy(update=changed)
 
 
@@ -59,7 +59,7 @@ def test_too_few_clips_are_refused() -> None:
 
 
 def test_the_answer_is_written_for_people_and_programs(tmp_path: Path) -> None:
-    rising = np.linspace(0.1, 0.9, 20)[None].repeat(2, 0)
+    rising = np.linspace(0.1, 0.9, 20)[None].repeat(4, 0)
     curve = Curve("suspicion", "video", rising, 12, (10, 14), 0.4, (0.3, 0.5))
     wanted = params(("suspicion", "video"))
     learning_curves.write(tmp_path, [curve], 0.9, blobs(1), wanted)
