@@ -28,8 +28,9 @@ def project(tmp_path: Path) -> tuple[Config, Paths]:
     """Two videos of skeletons, and a third without; the network takes M = 2, T = 4."""
     values = small().model_dump()
     values["classes"] = ("normal", "assault", "faint")
-    values["dataset"] |= {"clip_len": 4, "max_persons": 2}
     config = Config.model_validate(values)
+    short = config.dataset.model_copy(update={"clip_len": 4, "max_persons": 2})
+    config = config.model_copy(update={"dataset": short})
     paths = config.resolve(tmp_path)
     for index, video in enumerate(("cam1", "cam2")):
         joints = person(72, 0.5 + index, np.random.default_rng(index))
