@@ -28,7 +28,8 @@ def blobs(alike: int = 6) -> Task:
 
 
 def params(*strategies: tuple[Strategy, Spread]) -> SimulateSection:
-    changed = {"runs": 4, "batch": 6, "strategies": strategies, "penalty": 10.0}
+    weighed = tuple((*one, 1.0) for one in strategies)
+    changed = {"runs": 4, "batch": 6, "strategies": weighed, "penalty": 10.0}
     return labeling().simulate.model_copy(update=changed)
 
 
