@@ -6,7 +6,7 @@ A vote is acknowledged when the database has committed it, and never before.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -25,7 +25,7 @@ from labeling_ui.wire import Ballot, Ballots, Decision, Decisions, Undo, draft, 
 from vigil.config import Role
 from vigil.errors import InputError, NotFound
 from vigil.labels.consensus import State, settle
-from vigil.labels.store import ClipRow
+from vigil.labels.rows import ClipRow
 from vigil.labels.votes import Kind, Vote
 
 _MOST_SIZE = 60
@@ -116,7 +116,7 @@ class Api:
         return await self._service.call(self._assign, me.name, count), 200
 
     def _assign(self, name: str, count: int) -> dict[str, Any]:
-        rows = self._store.assign(name, count, scores=self._service.scores())
+        rows = self._store.assign(name, count, scores=None)
         clips = clips_json(self._service, rows, name)
         return {"clips": clips, "page": 0, "pages": 1, "total": len(clips)}
 
@@ -130,7 +130,7 @@ class Api:
         votes = await self._service.call(self._cast, body.votes, me.name)
         return {"votes": votes}, 201
 
-    def _cast(self, votes: tuple[Ballot, ...] | tuple[Decision, ...], name: str) -> list[Any]:
+    def _cast(self, votes: Sequence[Ballot | Decision], name: str) -> list[Any]:
         drafts = []
         for vote in votes:
             row = self._store.clip_by_key(vote.clip)
@@ -154,7 +154,7 @@ class Api:
     ) -> dict[str, Any]:
         """Undo or redo, and tell what stands now on the clips that it changed."""
         changed = dict.fromkeys(vote.clip_id for vote in turn(name, token))
-        rows = {vote_id: self._store.clip(vote_id) for vote_id in changed}
+        rows = self._clips_of(changed)
         mine = my_votes(self._service, list(rows.values()), name)
         clips = [
             {"key": row.key, "mine": vote_json(mine[clip_id]) if clip_id in mine else None}
@@ -174,7 +174,8 @@ class Api:
             self._service.setting("min_votes"),
         )
         disputed = sorted(key for key, one in verdicts.items() if one.state is State.DISPUTED)
-        rows = [row for row in (self._store.clip(key) for key in disputed) if not row.retired]
+        found = self._clips_of(disputed)
+        rows = [found[clip_id] for clip_id in disputed if not found[clip_id].retired]
         shown, pages = page_of(rows, page, size)
         clips = clips_json(self._service, shown, name)
         for clip in clips:
@@ -183,8 +184,14 @@ class Api:
         return {"clips": clips, "page": page, "pages": pages, "total": len(rows)}
 
     def _rows(self, key: str) -> list[ClipRow]:
-        video = self._store.video_by_key(key)
-        return [row for row in self._store.clips(video.video_id) if not row.retired]
+        return [row for row in self._store.clips(self._service.video_id(key)) if not row.retired]
+
+    def _clips_of(self, clip_ids: Iterable[str]) -> dict[str, ClipRow]:
+        """Return clips by their ids, read video by video."""
+        wanted = dict.fromkeys(clip_ids)
+        videos = dict.fromkeys(map(_video_of, wanted))
+        found = {row.clip.clip_id: row for name in videos for row in self._store.clips(name)}
+        return {clip_id: found[clip_id] for clip_id in wanted}
 
     def _paging(self, request: Request) -> tuple[int, int]:
         size = self._service.config.labeling.page_size

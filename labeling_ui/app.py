@@ -52,9 +52,9 @@ def build(service: Service, hosts: frozenset[str]) -> Starlette:
     from streamlit import config
     from streamlit.starlette import App
 
-    config._main_script_path = str(HOME)  # its folder's config.toml holds the theme
-    config.get_config_options(force_reparse=True, options_from_flags=dict(_STREAMLIT))
     pages = App(HOME)
+    for name, value in _STREAMLIT.items():
+        config.set_option(name, value)
     install(service)
 
     @asynccontextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from labeling_ui.service import Service
 from labeling_ui.wire import vote_json
-from vigil.labels.store import ClipRow
+from vigil.labels.rows import ClipRow
 from vigil.labels.votes import Kind, Vote
 
 
@@ -20,36 +21,35 @@ def clips_json(service: Service, rows: Sequence[ClipRow], annotator: str) -> lis
         annotator: whose votes are told; nobody else's are.
     """
     mine = my_votes(service, rows, annotator)
-    shown = service.shows_suggestions
-    suggested = service.suggester.all() if shown else {}
-    keys = {video.video_id: video.key for video in service.store.videos()}
-    there = {name: (service.paths.proxies / f"{name}.mp4").is_file()
-             for name in {row.clip.video_id for row in rows}}  # fmt: skip
+    suggested = service.suggester.all() if service.setting("show_suggestions") else {}
+    keys = service.video_keys({row.clip.video_id for row in rows})
+    there = {name for name in keys if (service.paths.proxies / f"{name}.mp4").is_file()}
     found = []
     for row in rows:
         clip, own = row.clip, mine.get(row.clip.clip_id)
         one = suggested.get(clip.clip_id)
-        found.append({
-            "key": row.key,
-            "clip_id": clip.clip_id,
-            "video": clip.video_id,
-            "video_key": keys[clip.video_id],
-            "start_s": clip.start_s,
-            "end_s": clip.end_s,
-            "n_persons": clip.n_persons,
-            "mine": None if own is None else vote_json(own),
-            "suggestion": None if one is None else {
-                "label": one.label, "probability": one.probability, "system": one.system
-            },
-            "stale": own is not None and own.stale,
-            "gone": row.retired or not there[clip.video_id],
-            "media": {
-                "raw": f"/media/raw/{keys[clip.video_id]}",
-                "silhouette": f"/media/silhouette/{keys[clip.video_id]}",
-                "overlay": f"/media/overlay/{row.key}",
-                "thumb": f"/media/thumb/{keys[clip.video_id]}",
-            },
-        })  # fmt: skip
+        key = keys.get(clip.video_id, "")
+        found.append(
+            {
+                "key": row.key,
+                "clip_id": clip.clip_id,
+                "video": clip.video_id,
+                "video_key": key,
+                "start_s": clip.start_s,
+                "end_s": clip.end_s,
+                "n_persons": clip.n_persons,
+                "mine": None if own is None else vote_json(own),
+                "suggestion": None if one is None else asdict(one),
+                "stale": own is not None and own.stale,
+                "gone": row.retired or clip.video_id not in there,
+                "media": {
+                    "raw": f"/media/raw/{key}",
+                    "silhouette": f"/media/silhouette/{key}",
+                    "overlay": f"/media/overlay/{row.key}",
+                    "thumb": f"/media/thumb/{key}",
+                },
+            }
+        )
     return found
 
 

@@ -95,11 +95,16 @@ class Gate:
         token = self._doorkeeper.admit(connection)
         if token is None:
             return RedirectResponse("/login", 303)
-        response = HTMLResponse(_AGAIN)  # a redirect would still count as the provider's
+        response = self._return_to(connection)
         set_cookie(response, connection, token)
         for name in oidc.cookies(connection):
             response.delete_cookie(name)
         return response
+
+    def _return_to(self, connection: HTTPConnection) -> Response:
+        if self._doorkeeper.oidc:
+            return HTMLResponse(_AGAIN)  # a redirect would still count as the provider's
+        return RedirectResponse(f"/{connection.url.path.lstrip('/')}", 303)
 
 
 def _foreign(connection: HTTPConnection) -> Refusal | None:

@@ -62,16 +62,14 @@ class Media:
         folder, suffix, media_type = _PLACES[kind]
 
         async def send(request: Request) -> Response:
-            video = await self._service.call(
-                self._service.store.video_by_key, request.path_params["key"]
-            )
-            path = inside(folder(self._service.paths), f"{video.video_id}{suffix}")
+            video_id = await self._service.call(self._service.video_id, request.path_params["key"])
+            path = inside(folder(self._service.paths), f"{video_id}{suffix}")
             try:
                 found = await anyio.to_thread.run_sync(os.stat, path)
             except OSError:
                 found = None
             if found is None or not stat.S_ISREG(found.st_mode):
-                raise NotFound(f"{video.video_id}: expected its {kind} file, got none")
+                raise NotFound(f"{video_id}: expected its {kind} file, got none")
             response = OneRange(path, headers=_COMMON, media_type=media_type, stat_result=found)
             return _unchanged(request, response) or response
 

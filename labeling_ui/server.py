@@ -105,7 +105,7 @@ def _opened(config: Config, paths: Paths) -> Iterator[LabelStore]:
     """Open the store with the clips that are cut now."""
     store = open_store(config, paths)
     try:
-        sync(store, config, paths)
+        sync(store, paths)
         yield store
     finally:
         store.close()

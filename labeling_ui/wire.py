@@ -12,7 +12,7 @@ from starlette.requests import Request
 from labeling_ui.body import read_body
 from vigil.config import one_line
 from vigil.errors import InputError
-from vigil.labels.store import ClipRow
+from vigil.labels.rows import ClipRow
 from vigil.labels.votes import Draft, Kind, Source, Vote
 
 MOST_VOTES = 100  # in one request: a page and then some
@@ -31,6 +31,23 @@ class Body(BaseModel):
     """Base of what browsers send: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Decision(Body):
+    """A reviewer's decision on one clip."""
+
+    token: Token
+    clip: Key
+    label: Annotated[str, Field(min_length=1, max_length=200)]
+    reason: Text = ""
+    start_s: Moment | None = None
+    end_s: Moment | None = None
+    track_ids: tuple[TrackId, ...] = Field(default=(), max_length=_MOST_PERSONS, strict=False)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Decision:
+        _check_times(self.start_s, self.end_s)
+        return self
 
 
 class Ballot(Body):
@@ -54,8 +71,7 @@ class Ballot(Body):
             raise ValueError("label: expected a class")
         if self.kind == "skip" and (self.label or not self.reason.strip()):
             raise ValueError("skip: expected a reason and no label")
-        if (self.start_s is None) != (self.end_s is None):
-            raise ValueError("expected both start_s and end_s, or neither")
+        _check_times(self.start_s, self.end_s)
         return self
 
 
@@ -66,21 +82,8 @@ class Ballots(Body):
 
     @model_validator(mode="after")
     def _tokens_differ(self) -> Ballots:
-        if len({vote.token for vote in self.votes}) != len(self.votes):
-            raise ValueError("votes: expected a token of its own for each")
+        _check_tokens([vote.token for vote in self.votes])
         return self
-
-
-class Decision(Body):
-    """A reviewer's decision on one clip."""
-
-    token: Token
-    clip: Key
-    label: Annotated[str, Field(min_length=1, max_length=200)]
-    reason: Text = ""
-    start_s: Moment | None = None
-    end_s: Moment | None = None
-    track_ids: tuple[TrackId, ...] = Field(default=(), max_length=_MOST_PERSONS, strict=False)
 
 
 class Decisions(Body):
@@ -88,11 +91,26 @@ class Decisions(Body):
 
     votes: tuple[Decision, ...] = Field(min_length=1, max_length=MOST_VOTES, strict=False)
 
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> Decisions:
+        _check_tokens([vote.token for vote in self.votes])
+        return self
+
 
 class Undo(Body):
     """A wish to take back, or to do again, the newest action; the token makes it once."""
 
     token: Token
+
+
+def _check_times(start_s: float | None, end_s: float | None) -> None:
+    if (start_s is None) != (end_s is None):
+        raise ValueError("expected both start_s and end_s, or neither")
+
+
+def _check_tokens(tokens: Sequence[str]) -> None:
+    if len(set(tokens)) != len(tokens):
+        raise ValueError("votes: expected a token of its own for each")
 
 
 _B = TypeVar("_B", bound=Body)
