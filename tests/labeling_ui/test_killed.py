@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -103,10 +103,8 @@ def _send_and_kill(
     answers: list[int] = []
 
     def send() -> None:
-        try:
+        with suppress(httpx.TransportError):
             answers.append(_post(client, cookie, vote))
-        except httpx.TransportError:
-            pass
 
     with client:
         client.get("/api/me").raise_for_status()
