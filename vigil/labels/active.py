@@ -5,17 +5,19 @@ Knows probabilities and vectors. Does not know who made them or who labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vigil.config import Spread, Strategy
 from vigil.errors import InputError
 
 Floats = NDArray[np.float64]
-Strategy = Literal["random", "entropy", "margin", "vote_entropy", "divergence", "suspicion"]
-Spread = Literal["none", "relevance", "k_center"]
+_TIE = 1e-6
 _SHORTLIST = 3  # k-center chooses among so many times the clips that are wanted
 
 
@@ -79,64 +81,99 @@ def score(strategy: Strategy, members: Floats, normal: int, seed: int = 0) -> Fl
         "random": lambda: np.random.default_rng(seed).random(members.shape[1]),
         "entropy": lambda: entropy(mean),
         "margin": lambda: margin(mean),
-        "vote_entropy": lambda: vote_entropy(members) + 1e-6 * entropy(mean),  # breaks its ties
+        "vote_entropy": lambda: vote_entropy(members) + _TIE * entropy(mean),
         "divergence": lambda: divergence(members),
         "suspicion": lambda: suspicion(mean, normal),
     }
     return by[strategy]()
 
 
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Clips to choose from, or clips that are labeled already.
+
+    Attributes:
+        groups: N names: clips of one video show nearly the same.
+        vectors: (N, D) of the clips; None where nothing reads them.
+    """
+
+    groups: Sequence[str]
+    vectors: NDArray[Any] | None = None
+
+
 def choose(
-    scores: Floats,
-    vectors: NDArray[Any],
-    count: int,
-    how: Spread,
-    weight: float,
-    labeled: NDArray[Any] | None = None,
+    scores: Floats, pool: Pool, labeled: Pool, count: int, how: Spread, weight: float
 ) -> NDArray[np.intp]:
     """Choose clips that tell much and are unlike each other and what is labeled already.
 
-    `relevance` (maximal marginal relevance, Carbonell and Goldstein 1998) takes, one by one, the
-    clip with the greatest `(1 - weight) * score + weight * distance`, the score scaled to [0, 1]
-    by rank, the distance that to the nearest clip labeled or chosen. `k_center` (Sener and
+    Scores are scaled to [0, 1] by rank. `video` takes, one by one, the clip with the greatest
+    `score - weight * clips of its video that are labeled or chosen`: at 1 no video gets a second
+    clip before every video has one. `relevance` (maximal marginal relevance, Carbonell and
+    Goldstein 1998) takes the greatest `(1 - weight) * score + weight * distance`, the distance
+    that to the nearest clip labeled or chosen, 1 minus the cosine, halved. `k_center` (Sener and
     Savarese 2018) keeps the best scores, three times as many as wanted, and takes the farthest of
-    them one by one; it does not read `weight`.
+    them one by one; it reads no `weight`. `none`: the scores alone.
 
     Args:
         scores: (N,) higher tells more.
-        vectors: (N, D) of the clips; their distance is 1 minus the cosine, halved.
+        pool: the N clips.
+        labeled: what is labeled already.
         count: clips wanted.
-        how: see above; `none`: the scores alone.
-        weight: of the distance, in [0, 1].
-        labeled: (L, D) vectors of what is labeled already.
+        how: see above.
+        weight: of being unlike, in [0, 1].
 
     Returns:
         min(count, N) indices, the most wanted first.
 
     Raises:
-        InputError: another number of vectors than of scores.
+        InputError: another number of clips than of scores, or vectors are missing.
     """
-    if len(vectors) != len(scores):
-        raise InputError(f"active: expected {len(scores)} vectors, got {len(vectors)}")
+    if len(pool.groups) != len(scores):
+        raise InputError(f"active: expected {len(scores)} clips, got {len(pool.groups)}")
     order = np.argsort(-scores, kind="stable")
     count = min(count, len(order))
     if how == "none" or not count:
         return order[:count]
     shortlist = order[: _SHORTLIST * count] if how == "k_center" else order
-    value = 1.0 - np.arange(len(shortlist)) / max(len(shortlist), 1)
+    ranked = 1.0 - np.arange(len(shortlist)) / len(shortlist)
+    if how == "video":
+        return shortlist[
+            _by_group(ranked, np.array(pool.groups)[shortlist], labeled, count, weight)
+        ]
+    if pool.vectors is None:
+        raise InputError(f"active: {how}: expected vectors of the clips, got none; run `embed`")
+    units = _units(pool.vectors)[shortlist]
+    near = _nearest(units, labeled.vectors)
     if how == "k_center":
-        value, weight = 1e-6 * value, 1.0  # equally far: the better score
-    units = _units(vectors)
-    near = _nearest(units[shortlist], _units(labeled) if labeled is not None else None)
+        ranked, weight = _TIE * ranked, 1.0 - _TIE  # equally far: the better score
+    return shortlist[_by_distance(ranked, units, near, count, weight)]
+
+
+def _by_group(
+    ranked: Floats, groups: NDArray[Any], labeled: Pool, count: int, weight: float
+) -> list[int]:
+    seen = Counter(labeled.groups)
+    wanted = ranked - weight * np.array([seen[str(group)] for group in groups])
+    chosen = []
+    for _ in range(count):
+        best = int(wanted.argmax())
+        chosen.append(best)
+        wanted[groups == groups[best]] -= weight
+        wanted[best] = -np.inf
+    return chosen
+
+
+def _by_distance(
+    ranked: Floats, units: Floats, near: Floats, count: int, weight: float
+) -> list[int]:
     chosen: list[int] = []
     for _ in range(count):
-        wanted = (1.0 - weight if weight < 1 else 1.0) * value + weight * near
+        wanted = (1.0 - weight) * ranked + weight * near
         wanted[chosen] = -np.inf
         best = int(wanted.argmax())
         chosen.append(best)
-        away = (1.0 - units[shortlist] @ units[shortlist[best]]) / 2
-        near = np.minimum(near, away)
-    return shortlist[chosen]
+        near = np.minimum(near, (1.0 - units @ units[best]) / 2)
+    return chosen
 
 
 def _units(vectors: NDArray[Any]) -> Floats:
@@ -144,8 +181,8 @@ def _units(vectors: NDArray[Any]) -> Floats:
     return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-9))
 
 
-def _nearest(units: Floats, labeled: Floats | None) -> Floats:
+def _nearest(units: Floats, labeled: NDArray[Any] | None) -> Floats:
     """Return each vector's distance to the nearest labeled one; 1 where there is none."""
     if labeled is None or not len(labeled):
         return np.ones(len(units))
-    return np.asarray((1.0 - (units @ labeled.T).max(1)) / 2)
+    return np.asarray((1.0 - (units @ _units(labeled).T).max(1)) / 2)
