@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
 
 from labeling_ui.auth import Doorkeeper
-from labeling_ui.suggesting import Suggester
+from labeling_ui.suggesting import Ranker, Suggester
 from vigil.config import Config
 from vigil.errors import NotFound
 from vigil.labels.store import LabelStore
@@ -31,6 +31,7 @@ class Service:
         store: its votes.
         doorkeeper: who may come in.
         suggester: what systems suggest.
+        ranker: what the queue goes by.
     """
 
     config: Config
@@ -38,12 +39,9 @@ class Service:
     store: LabelStore
     doorkeeper: Doorkeeper
     suggester: Suggester
+    ranker: Ranker
     _video_ids: dict[str, str] = field(default_factory=dict)
     _limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_THREADS))
-
-    def setting(self, name: str) -> Any:
-        """Return a field of `labeling`: as an admin set it, else as the parameters do."""
-        return self.store.setting(name)
 
     def video_id(self, key: str) -> str:
         """Return the video of an opaque key; keys never change hands, so they are remembered.
