@@ -6,6 +6,7 @@ import multiprocessing
 import random
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,12 +85,20 @@ def test_no_acknowledged_vote_is_lost_to_200_kills(
     store.close()
 
 
+@pytest.fixture
+def much_syncing() -> Iterator[Path]:
+    """A folder in memory, where there is one: crowds are tested here, not the disk."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_20_000_votes_of_several_processes_are_there_once(spawn: Any, tmp_path: Path) -> None:
-    store = open_sqlite(tmp_path)
+def test_20_000_votes_of_several_processes_are_there_once(spawn: Any, much_syncing: Path) -> None:
+    store = open_sqlite(much_syncing)
     ids = filled(store, clips(500))
-    url = sqlite_url(tmp_path / "labels.db")
+    url = sqlite_url(much_syncing / "labels.db")
     names = [f"p{number}" for number in range(PROCESSES)]
     each = VOTES // PROCESSES
     started = [
@@ -208,4 +217,24 @@ def test_a_writer_that_waits_for_another_process_is_served_in_the_end(tmp_path: 
         other.execute("COMMIT")
         waiting.join()
     assert len(store.votes()) == 1
+    store.close()
+
+
+def test_people_who_label_at_once_in_one_process_lose_nothing(tmp_path: Path) -> None:
+    store = open_sqlite(tmp_path)
+    ids = filled(store)
+    saved: list[int] = []
+
+    def work(name: str) -> None:
+        for number in range(15):
+            (vote,) = store.cast([draft(ids[number % 4], by=name)])
+            saved.append(vote.vote_id)
+            assert vote in store.votes(annotator=name)
+
+    threads = [threading.Thread(target=work, args=(f"p{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(saved) == [vote.vote_id for vote in store.votes()] == list(range(1, 121))
     store.close()
