@@ -50,18 +50,22 @@ class Service:
             NotFound: there is none.
         """
         if key not in self._video_ids:
-            self._video_ids.update((video.key, video.video_id) for video in self.store.videos())
+            self._learn()
         if key not in self._video_ids:
             raise NotFound(f"video: expected the key of a video, got {key!r:.40}")
         return self._video_ids[key]
 
     def video_keys(self, video_ids: Collection[str]) -> dict[str, str]:
         """Return the opaque keys of videos by their ids."""
-        known = {name: key for key, name in self._video_ids.items()}
+        known = {name: key for key, name in self._video_ids.copy().items()}
         if not known.keys() >= set(video_ids):
-            self._video_ids.update((video.key, video.video_id) for video in self.store.videos())
-            known = {name: key for key, name in self._video_ids.items()}
+            self._learn()
+            known = {name: key for key, name in self._video_ids.copy().items()}
         return {name: known[name] for name in video_ids if name in known}
+
+    def _learn(self) -> None:
+        found = {video.key: video.video_id for video in self.store.videos()}
+        self._video_ids.update(found)
 
     async def call(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what may wait for a disk in a thread, so that the event loop stays free."""

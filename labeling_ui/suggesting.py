@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vigil.config import Config, Order
+from vigil.errors import InputError
 from vigil.labels.store import LabelStore
 from vigil.labels.suggested import Said, clip_vectors, queue_scores, read_all
 from vigil.paths import Paths
 
+_LOG = logging.getLogger(__name__)
 _FRESH_S = 60.0  # a ranking may be so old: what is labeled meanwhile is not given out anyway
 
 
@@ -46,17 +49,19 @@ class Suggester:
         self._said: Said = {}
 
     def said(self) -> Said:
-        """Return what every system says of every clip.
-
-        Raises:
-            InputError: a file that is not what it should be.
-        """
+        """Return what every system says of every clip; nothing where a file is damaged."""
         with self._lock:
             marks = tuple(_mark(path) for path in (self._paths.suggestions, self._paths.prelabels))
             if marks != self._marks:
-                self._said = read_all(self._paths, self._config.classes)
-                self._marks = marks
+                self._said, self._marks = self._read(), marks
             return self._said
+
+    def _read(self) -> Said:
+        try:
+            return read_all(self._paths, self._config.classes)
+        except InputError as error:  # people can label without
+            _LOG.error("label: no suggestions: %s", error)
+            return {}
 
     def suggest(self, clip_id: str, system: str) -> Suggested | None:
         """Return a clip's likeliest label; None where the system says nothing of it."""

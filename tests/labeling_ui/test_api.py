@@ -251,6 +251,8 @@ def test_suggestions_are_read_anew_when_their_file_changes(tmp_path: Path) -> No
     assert second is not None
     assert second.label == CLASSES[0]
     assert suggester.suggest(clip_id, "no such system") is None
+    project.paths.suggestions.write_text("damaged", "utf-8")
+    assert suggester.suggest(clip_id, "zero_shot_box") is None, "people can label without"
     project.paths.suggestions.unlink()
     assert suggester.suggest(clip_id, "zero_shot_box") is None
 
