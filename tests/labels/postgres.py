@@ -35,9 +35,10 @@ def server() -> Iterator[str]:
     run = {"user": user, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run([initdb, "-D", data, "-U", "vigil", "-A", "trust", "--no-sync"],
                    check=True, **run)  # fmt: skip
-    process = subprocess.Popen(
-        [postgres, "-D", data, "-k", folder, "-c", "listen_addresses=", "-p", str(PORT)], **run
-    )
+    options = {"listen_addresses": "", "synchronous_commit": "off"}  # the store asks for more
+    given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    command = [postgres, "-D", data, "-k", folder, "-p", str(PORT), *given]
+    process = subprocess.Popen(command, **run)
     try:
         _wait(folder / f".s.PGSQL.{PORT}", process)
         yield f"postgresql+psycopg://vigil@/postgres?host={folder}&port={PORT}"
