@@ -75,6 +75,7 @@ FLOORS = [
     {"vigil.reporting"},
     {"vigil.demo", "vigil.real"},
     {"vigil.study"},
+    {"labeling_ui"},
     {"stages"},
 ]
 DOORS = {
@@ -91,7 +92,9 @@ DOORS = {
     "av": {"vigil.video"},
     "dvclive": {"vigil.models.training_hooks"},
     "open_clip": {"vigil.perception.clip_network", "vigil.benchmark.embedding"},
-    "streamlit": set(),
+    "streamlit": {"labeling_ui"},
+    "starlette": {"labeling_ui"},
+    "uvicorn": {"labeling_ui"},
     "sqlalchemy": {"vigil.labels"},
     "alembic": {"vigil.labels.migrating", "vigil.labels.migrations"},
     "argon2": {"vigil.labels.users"},
