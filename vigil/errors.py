@@ -42,3 +42,21 @@ class InvalidRequest(ServerError):
 
 class DeadlineExceeded(ServerError):
     """The server did not answer within the client's time limit."""
+
+
+class NotFound(InputError):
+    """Nothing has this name or key."""
+
+
+class Conflict(InputError):
+    """What was asked contradicts what is already there."""
+
+
+class StoreError(VigilError):
+    """The label store cannot be read or written; nothing was acknowledged."""
+
+    exit_code = 5
+
+
+class StoreFull(StoreError):
+    """No room is left on the disk for a label; nothing was acknowledged."""

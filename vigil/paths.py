@@ -121,6 +121,21 @@ class Paths:
         """Folder of the report on frame scores: JSON, page and ROC."""
         return self.reports / "frames"
 
+    @property
+    def labeling(self) -> Path:
+        """What people decided, and who may: never made or removed by a stage."""
+        return self.data / "labeling"
+
+    @property
+    def label_store(self) -> Path:
+        """SQLite database of votes, where no other is configured."""
+        return self.labeling / "labels.db"
+
+    @property
+    def users(self) -> Path:
+        """JSON of names, roles and password hashes; readable by its owner alone."""
+        return self.labeling / "users.json"
+
     def model(self, name: str) -> Path:
         """Return the folder of checkpoints and exports of the recognizer `name`."""
         return self.models / name

@@ -21,6 +21,7 @@ from vigil.config.base import (
     Size,
 )
 from vigil.config.frames import AlarmSection, FramesSection, View, ZeroShotSection
+from vigil.config.labeling import Consensus, LabelingSection, Order, Role
 from vigil.config.learning import (
     AugmentSection,
     DatasetSection,
@@ -81,6 +82,7 @@ __all__ = [
     "ClipsSection",
     "ClipsStageSection",
     "Config",
+    "Consensus",
     "DatasetSection",
     "DetectorSection",
     "EmbedSection",
@@ -93,17 +95,20 @@ __all__ = [
     "FusionSection",
     "GraphSection",
     "KinematicsSection",
+    "LabelingSection",
     "LayoutSection",
     "LossSection",
     "MaskSection",
     "ModelSection",
     "Name",
     "NetworkSection",
+    "Order",
     "PathsSection",
     "PoseC3DSection",
     "ProtoGCNSection",
     "ProxySection",
     "RecognizerSection",
+    "Role",
     "STGCNPPSection",
     "STGCNSection",
     "Section",
@@ -164,6 +169,7 @@ class Config(Section):
     serve: ServeSection
     benchmark: BenchmarkSection
     tune: TuneSection
+    labeling: LabelingSection
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Config:
@@ -171,6 +177,9 @@ class Config(Section):
             raise ValueError(f"classes: expected distinct names, got {list(self.classes)}")
         if self.normal_class not in self.classes:
             raise ValueError(f"normal_class: expected one of {list(self.classes)}")
+        alien = sorted({*self.labeling.keys, *self.labeling.colors} - set(self.classes))
+        if alien:
+            raise ValueError(f"labeling: expected keys and colors of classes, got {alien}")
         return self
 
     @model_validator(mode="before")

@@ -1,0 +1,1 @@
+"""Votes, the store that keeps them, and what is made of them."""

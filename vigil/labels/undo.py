@@ -1,0 +1,134 @@
+"""Undo and redo: an annotator's last action taken back, or taken back again, by adding votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, func, select
+from sqlalchemy.orm import aliased
+
+from vigil.errors import Conflict
+from vigil.labels.casting import save_rows
+from vigil.labels.tables import ClipTable, VoteTable
+from vigil.labels.votes import Kind, Source
+
+_Undo, _Redo = aliased(VoteTable), aliased(VoteTable)
+_DONE = exists().where(_Undo.retracts == VoteTable.vote_id).where(
+    ~exists().where(_Redo.retracts == _Undo.vote_id)
+)  # fmt: skip
+_REDONE = exists().where(_Redo.retracts == VoteTable.vote_id)
+
+
+def undo(connection: Connection, annotator: str, token: str) -> list[int]:
+    """Take back everything of the annotator's last action that still stands.
+
+    Args:
+        connection: of a writing transaction.
+        annotator: whose.
+        token: the same twice is one undo.
+
+    Returns:
+        Ids of the retracting votes; empty where there is nothing to take back.
+
+    Raises:
+        Conflict: the token is another vote's.
+    """
+    before = _before(connection, annotator, token, redo=False)
+    if before is not None:
+        return before
+    decisions = _decisions(annotator).where(~_DONE)
+    last = connection.execute(decisions.order_by(VoteTable.vote_id.desc()).limit(1)).first()
+    if last is None:
+        return []
+    whole = connection.execute(
+        decisions.where(VoteTable.action == last.action).order_by(VoteTable.vote_id)
+    )
+    return _retract(connection, list(whole), annotator, token, "undo")
+
+
+def redo(connection: Connection, annotator: str, token: str) -> list[int]:
+    """Take back the annotator's last undo, unless they have decided anything since.
+
+    Args:
+        connection: of a writing transaction.
+        annotator: whose.
+        token: the same twice is one redo.
+
+    Returns:
+        Ids of the votes that retract the undo; empty where there is none.
+
+    Raises:
+        Conflict: the token is another vote's.
+    """
+    before = _before(connection, annotator, token, redo=True)
+    if before is not None:
+        return before
+    newest = select(func.max(_decisions(annotator).subquery().c.vote_id)).scalar_subquery()
+    undone = _Target
+    undos = (
+        select(VoteTable.__table__)
+        .join(undone, undone.vote_id == VoteTable.retracts)
+        .where(VoteTable.annotator == annotator, undone.kind != Kind.RETRACT.value, ~_REDONE)
+        .where(VoteTable.vote_id > newest)
+    )
+    last = connection.execute(undos.order_by(VoteTable.vote_id.desc()).limit(1)).first()
+    if last is None:
+        return []
+    whole = connection.execute(
+        undos.where(VoteTable.action == last.action).order_by(VoteTable.vote_id)
+    )
+    return _retract(connection, list(whole), annotator, token, "redo")
+
+
+_Target = aliased(VoteTable)
+
+
+def _decisions(annotator: str) -> Any:
+    """Select what a person decided by hand; a file's import is no action to undo by a key."""
+    return select(VoteTable.__table__).where(
+        VoteTable.annotator == annotator,
+        VoteTable.kind != Kind.RETRACT.value,
+        VoteTable.source != Source.IMPORTED.value,
+    )
+
+
+def _before(connection: Connection, annotator: str, token: str, *, redo: bool) -> list[int] | None:
+    """Return what this token did already, None where it is new."""
+    rows = connection.execute(
+        select(VoteTable, _Target.kind.label("of"))
+        .outerjoin(_Target, _Target.vote_id == VoteTable.retracts)
+        .where(VoteTable.action == token)
+        .order_by(VoteTable.vote_id)
+    ).all()
+    mine = [row for row in rows if row.annotator == annotator and row.kind == Kind.RETRACT.value]
+    if len(mine) < len(rows) or any((row.of == Kind.RETRACT.value) is not redo for row in mine):
+        raise Conflict("undo: expected a token of its own, got a used one")
+    return [row.vote_id for row in mine] or None
+
+
+def _retract(
+    connection: Connection, votes: list[Row[Any]], annotator: str, token: str, action: str
+) -> list[int]:
+    query = select(ClipTable.clip_id, ClipTable.fingerprint)
+    cut = {
+        row.clip_id: row.fingerprint
+        for row in connection.execute(
+            query.where(ClipTable.clip_id.in_({vote.clip_id for vote in votes}))
+        )
+    }
+    rows = [
+        {
+            "token": token if number == 0 else f"{token}/{number}",
+            "action": token,
+            "clip_id": vote.clip_id,
+            "annotator": annotator,
+            "kind": Kind.RETRACT.value,
+            "reason": "",
+            "track_ids": [],
+            "source": Source.PERSON.value,
+            "retracts": vote.vote_id,
+            "fingerprint": cut[vote.clip_id],
+        }
+        for number, vote in enumerate(votes)
+    ]
+    return list(save_rows(connection, rows, action).values())
