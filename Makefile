@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench bench-protogcn tune real study study-clip public demo-weights clean
+.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,10 +48,16 @@ test: $(READY) ## Run the whole test suite
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## Format, lint, types and the fast tests
-	@ruff format --check vigil stages tests
-	@ruff check vigil stages tests
+	@ruff format --check vigil stages labeling_ui tests
+	@ruff check vigil stages labeling_ui tests
 	@mypy
 	@OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+label: $(READY) ## Label clips in the browser, on loopback until Ctrl-C
+	@python -m stages.label --params $(PARAMS)
+
+bench-label: $(READY) ## Measure the labeling UI with 5,000 clips and 8 annotators at once
+	@OMP_NUM_THREADS=1 python -m stages.bench_label --params $(PARAMS)
 
 serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 	@python -m stages.serve --params $(PARAMS)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("vigil", "stages")
+PACKAGES = ("vigil", "stages", "labeling_ui")
 REGISTRY = "vigil.models"  # reaches its members by name, not by import
 
 

@@ -74,6 +74,7 @@ FLOORS = [
     {"vigil.reporting"},
     {"vigil.demo", "vigil.real"},
     {"vigil.study"},
+    {"labeling_ui"},
     {"stages"},
 ]
 DOORS = {
@@ -90,7 +91,9 @@ DOORS = {
     "av": {"vigil.video"},
     "dvclive": {"vigil.models.training_hooks"},
     "open_clip": {"vigil.perception.clip_network", "vigil.benchmark.embedding"},
-    "streamlit": set(),
+    "streamlit": {"labeling_ui"},
+    "starlette": {"labeling_ui"},
+    "uvicorn": {"labeling_ui"},
     "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
 }  # fmt: skip

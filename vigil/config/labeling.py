@@ -22,6 +22,9 @@ class LabelingSection(Section):
     database: str = Field(description="URL of the store; '': SQLite at data/labeling/labels.db")
     publish: str = Field(description="CSV that a published snapshot is written to")
     host: str = Field(description="address to listen on; beyond loopback only with users")
+    hosts: tuple[str, ...] = Field(
+        description="names by which browsers reach the server beyond loopback; others are refused"
+    )
     port: int = Field(ge=0, le=65535, description="0 takes a free port")
     session_hours: float = Field(gt=0, le=8760, description="how long a sign-in lasts")
     oidc_roles: dict[str, Role] = Field(description="role by e-mail address of the OIDC provider")
