@@ -17,7 +17,7 @@ class Card {
     },
     this.stage.node,
     h("div", { class: "line" },
-      h("span", { class: "when", title: clip.clip_id }, surface.showsVideo ? `${clip.video} · ` : "", `${clockTime(clip.start_s)} – ${clockTime(clip.end_s)}`),
+      h("span", { class: "when", title: clip.clip_id }, surface.showsVideo ? `${clip.video} · ` : "", windowTime(clip)),
       h("span", { class: "people", title: `${clip.n_persons} persons` }, icon("person"), String(clip.n_persons)),
       h("span", { class: "gap" }), this.hint),
     h("div", { class: "labels", role: "group", "aria-label": "Label" }, this.buttons),
@@ -70,7 +70,7 @@ class Card {
     ];
     this.badges.replaceChildren(...marks.filter(Boolean));
     const offer = surface.suggestionOf(item);
-    this.hint.hidden = !offer;
+    this.hint.hidden = !offer || item.done;
     if (offer) this.hint.replaceChildren(icon("spark"), h("span", {}, offer.label), h("span", { class: "share" }, percent(offer.probability)), keycap(surface.keyOf("accept")));
     this.hint.disabled = gone;
     this.stage.update();

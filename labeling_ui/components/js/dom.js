@@ -53,6 +53,13 @@ function clockTime(seconds) {
   return `${minutes}:${((hundredths % 6000) / 100).toFixed(2).padStart(5, "0")}`;
 }
 
+// A clip's window; whole seconds without hundredths.
+function windowTime(clip) {
+  const ends = [clip.start_s, clip.end_s].map(clockTime);
+  const whole = ends.every((text) => text.endsWith(".00"));
+  return ends.map((text) => (whole ? text.slice(0, -3) : text)).join(" – ");
+}
+
 function percent(share) {
   return `${Math.round(share * 100)} %`;
 }

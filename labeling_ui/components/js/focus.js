@@ -59,7 +59,7 @@ class FocusView {
     const { item, surface } = this;
     const { clip } = item;
     return h("header", {},
-      h("div", { class: "when" }, `${clip.video} · ${clockTime(clip.start_s)} – ${clockTime(clip.end_s)}`),
+      h("div", { class: "when" }, `${clip.video} · ${windowTime(clip)}`),
       h("div", { class: "verdict", tint: surface.colorOf(item.mine?.label) }, h("span", { class: "says" }, voteText(item.mine)), stateBadge(item)),
       item.stale && h("div", { class: "badge warn" }, icon("refresh"), "Cut anew since it was labeled: look again"),
       item.gone && h("div", { class: "badge warn" }, icon("alert"), "Its video is missing, or it is no longer cut"));

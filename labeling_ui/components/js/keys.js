@@ -40,6 +40,23 @@ const COMMANDS = [
   ]],
 ];
 
+// Where a class has taken the letter of a command that labels.
+const SPARE = { accept: "y", unsure: "q", skip: "s", nextOpen: "j", eventStart: "g", eventEnd: "h" };
+
+// The keys of each command beside those of the classes, which come first.
+function commandKeys(classKeys) {
+  const own = new Set(classKeys);
+  const found = new Map();
+  for (const [, commands] of COMMANDS) {
+    for (const [command, names] of commands) {
+      const free = names.filter((name) => !own.has(name));
+      const spare = free.length || own.has(SPARE[command]) ? undefined : SPARE[command];
+      found.set(command, spare ? [spare] : free);
+    }
+  }
+  return found;
+}
+
 const PUNCTUATION = { Comma: ",", Period: ".", Minus: "-", Equal: "=", Slash: "/", BracketLeft: "[", BracketRight: "]", Space: "Space" };
 
 function physicalKey(code) {
@@ -84,9 +101,7 @@ function belongsToTarget(event) {
 class Keys {
   constructor(classKeys, handle) {
     this.bound = new Map();
-    for (const [, commands] of COMMANDS) {
-      for (const [command, names] of commands) for (const name of names) this.bound.set(name, [command]);
-    }
+    for (const [command, names] of commandKeys(classKeys)) for (const name of names) this.bound.set(name, [command]);
     classKeys.forEach((key, index) => {
       this.bound.set(key, ["label", index]);
       this.bound.set(`Shift+${key}`, ["labelPage", index]);

@@ -3,6 +3,7 @@
 class Surface {
   constructor(root, options) {
     Object.assign(this, { root, options, items: [], cards: new Map(), current: null, queueDone: 0 });
+    this.commandKeys = commandKeys(options.classes.map((one) => one.key));
     this.api = new Api();
     this.place = { page: 0, pages: 1, total: 0 };
     this.prefs = {
@@ -118,11 +119,7 @@ class Surface {
   // --- what others ask of the surface ---
 
   keysOf(command) {
-    const own = new Set(this.options.classes.map((one) => one.key));
-    for (const [, commands] of COMMANDS) {
-      for (const [name, names] of commands) if (name === command) return names.filter((key) => !own.has(key));
-    }
-    return [];
+    return this.commandKeys.get(command);
   }
 
   keyOf(command) {
