@@ -15,15 +15,20 @@ from vigil.errors import InputError
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that replaces it when the block ends without error."""
+def atomic(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that replaces it when the block ends without error.
+
+    Args:
+        path: the file to be; its folder is made.
+        mode: who may read it then; until then its owner alone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     partial = Path(name)
     try:
         yield partial
-        partial.chmod(0o644)
+        partial.chmod(mode)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,13 @@ _tokens = itertools.count()
 
 def labeling(**changes: Any) -> LabelingSection:
     """The shipped parameters, without gold clips, and with these changes."""
-    shipped = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["labeling"]
-    return LabelingSection.model_validate(shipped | {"gold_share": 0.0} | changes)
+    return LabelingSection.model_validate(_shipped() | {"gold_share": 0.0} | changes)
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    return dict(loaded["labeling"])
 
 
 def clips(n: int = 4, video: str = "cam1", frames: int = 48) -> list[Clip]:
