@@ -1,0 +1,1 @@
+"""The labeling UI over real sockets."""

@@ -1,0 +1,283 @@
+"""Who gets in, and how far: every route, every kind of visitor."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yaml
+
+from tests.labeling_ui.projects import PASSWORD, Project, make
+from tests.labeling_ui.servers import Annotator, Server, serving, token
+from vigil.labels.users import Users
+
+VISITORS = ("nobody", "ann", "rita", "adam")
+
+
+@pytest.fixture(scope="module")
+def visitors(server: Server) -> dict[str, httpx.Client]:
+    people = {name: server.sign_in(name).client for name in VISITORS[1:]}
+    return {"nobody": server.client(), **people}
+
+
+def routes(annotator: Annotator) -> dict[tuple[str, str], str]:
+    """Return the least role of each route."""
+    video = annotator.get("/api/videos")["videos"][0]["key"]
+    clip = annotator.clips()[0]["key"]
+    found = {("GET", path): "annotator" for path in (
+        "/", "/static/none.js", "/_stcore/host-config", "/api/me", "/api/videos",
+        f"/api/clips?video={video}", f"/api/next?video={video}", "/api/queue",
+        f"/media/raw/{video}", f"/media/silhouette/{video}", f"/media/thumb/{video}",
+        f"/media/overlay/{clip}", "/api/none", "/media/none.png",
+    )}  # fmt: skip
+    found |= {("POST", path): "annotator" for path in ("/api/votes", "/api/undo", "/api/redo")}
+    return found | {("GET", "/api/disputed"): "reviewer", ("POST", "/api/adjudicate"): "reviewer"}
+
+
+@pytest.mark.parametrize("visitor", VISITORS)
+def test_each_route_lets_in_its_roles_and_nobody_else(
+    server: Server, visitors: dict[str, httpx.Client], visitor: str
+) -> None:
+    client = visitors[visitor]
+    for (method, path), least in routes(Annotator(visitors["ann"])).items():
+        headers = {"content-type": "application/json"}
+        if visitor != "nobody":
+            headers["X-Vigil-CSRF"] = client.get("/api/me").json()["csrf"]
+        status = client.request(method, path, headers=headers).status_code
+        if visitor == "nobody":
+            assert status == 401, (method, path)
+        elif least == "reviewer" and visitor == "ann":
+            assert status == 403, (method, path)
+        else:
+            assert status not in {401, 403}, (method, path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/votes", "/api/undo", "/api/redo", "/api/adjudicate", "/logout"]
+)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="no token"),
+        pytest.param({"X-Vigil-CSRF": ""}, id="empty token"),
+        pytest.param({"X-Vigil-CSRF": "0" * 64}, id="wrong token"),
+        pytest.param({"X-Vigil-CSRF": "é"}, id="no ASCII"),
+        pytest.param({"Origin": "http://evil.example"}, id="another origin"),
+        pytest.param({"Origin": "null"}, id="no origin to speak of"),
+        pytest.param({"Origin": "http://127.0.0.1:1"}, id="another port"),
+    ],
+)
+def test_a_forged_change_is_refused(
+    server: Server, visitors: dict[str, httpx.Client], path: str, headers: dict[str, str]
+) -> None:
+    client = visitors["rita"]
+    own = {"X-Vigil-CSRF": client.get("/api/me").json()["csrf"]} if "Origin" in headers else {}
+    sent = {name: value.encode() for name, value in (own | headers).items()}
+    answer = client.post(path, json={"token": token()}, headers=sent)
+    assert answer.status_code == 403
+    assert client.get("/api/me").status_code == 200, "the session must go on"
+
+
+def test_a_change_from_our_own_page_is_taken(
+    server: Server, visitors: dict[str, httpx.Client]
+) -> None:
+    client = visitors["ann"]
+    own = {"X-Vigil-CSRF": client.get("/api/me").json()["csrf"], "Origin": server.address}
+    assert client.post("/api/undo", json={"token": token()}, headers=own).status_code == 200
+
+
+def test_a_token_of_another_session_is_refused(visitors: dict[str, httpx.Client]) -> None:
+    other = visitors["adam"].get("/api/me").json()["csrf"]
+    answer = visitors["ann"].post(
+        "/api/undo", json={"token": token()}, headers={"X-Vigil-CSRF": other}
+    )
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", ""])
+def test_another_host_name_is_refused_even_with_a_session(
+    visitors: dict[str, httpx.Client], host: str
+) -> None:
+    assert visitors["adam"].get("/api/me", headers={"Host": host}).status_code == 421
+
+
+def test_localhost_is_a_name_of_ours(server: Server, visitors: dict[str, httpx.Client]) -> None:
+    host = f"localhost:{urlsplit(server.address).port}"
+    assert visitors["adam"].get("/api/me", headers={"Host": host}).status_code == 200
+
+
+def test_a_person_without_a_session_is_sent_to_sign_in(server: Server) -> None:
+    answer = server.client().get("/videos", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    page = server.client().get("/login")
+    assert page.status_code == 200
+    assert 'name="password"' in page.text
+
+
+def test_the_page_of_signing_in_escapes_what_it_repeats(server: Server) -> None:
+    name = '"><script>alert(1)</script>'
+    page = server.client().post("/login", data={"name": name, "password": "no"})
+    assert page.status_code == 401
+    assert "<script>" not in page.text
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites(server: Server) -> None:
+    answer = server.client().post("/login", data={"name": "ann", "password": PASSWORD})
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+
+
+def test_signing_in_anew_ends_the_session_before(server: Server) -> None:
+    client = server.sign_in("ann").client
+    before = client.cookies["vigil_session"]
+    client.post("/login", data={"name": "ann", "password": PASSWORD})
+    assert client.cookies["vigil_session"] != before
+    late = httpx.get(f"{server.address}/api/me", cookies={"vigil_session": before})
+    assert late.status_code == 401
+
+
+def test_signing_out_ends_the_session_for_good(server: Server) -> None:
+    annotator = server.sign_in("bob")
+    cookie = annotator.client.cookies["vigil_session"]
+    assert annotator.post("/logout", {}).status_code == 303
+    late = httpx.get(f"{server.address}/api/me", cookies={"vigil_session": cookie})
+    assert late.status_code == 401
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "é".encode().decode("latin-1"), "a" * 4000])
+def test_a_made_up_session_is_none(server: Server, cookie: str) -> None:
+    answer = httpx.get(
+        f"{server.address}/api/me",
+        headers={b"cookie": b"vigil_session=" + cookie.encode("latin-1")},
+    )
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("origin", [None, "http://evil.example", "null"])
+def test_a_websocket_needs_a_session_and_our_origin(
+    server: Server, visitors: dict[str, httpx.Client], origin: str | None
+) -> None:
+    ours = {"cookie": f"vigil_session={visitors['ann'].cookies['vigil_session']}"}
+    assert handshake(server, ours | {"origin": server.address}) == 101
+    assert handshake(server, {"origin": server.address}) == 403
+    foreign = ours | ({} if origin is None else {"origin": origin})
+    assert handshake(server, foreign) == 403
+
+
+def handshake(server: Server, headers: dict[str, str]) -> int:
+    """Ask for Streamlit's WebSocket and return the status of the answer."""
+    parts = urlsplit(server.address)
+    lines = [
+        "GET /_stcore/stream HTTP/1.1", f"Host: {parts.netloc}", "Connection: Upgrade",
+        "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: streamlit",
+        *(f"{name}: {value}" for name, value in headers.items()), "", "",
+    ]  # fmt: skip
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 20) as stream:
+        stream.sendall("\r\n".join(lines).encode())
+        return int(stream.recv(64).split()[1])
+
+
+def test_guessing_passwords_is_slowed_down_and_others_get_in(tmp_path: Path) -> None:
+    with serving(make(tmp_path).params) as server:
+        client = server.client()
+        said = [
+            client.post("/login", data={"name": "ann", "password": str(number)}).status_code
+            for number in range(10)
+        ]
+        assert said == [401] * 8 + [429] * 2
+        right = client.post("/login", data={"name": "ann", "password": PASSWORD})
+        assert right.status_code == 429
+        assert int(right.headers["retry-after"]) > 0
+        server.sign_in("bob")
+
+
+def test_a_user_who_is_removed_is_out_at_once_and_a_session_ends_with_its_time(
+    tmp_path: Path,
+) -> None:
+    project = make(tmp_path, session_hours=2 / 3600)
+    with serving(project.params) as server:
+        ann, bob = server.sign_in("ann"), server.sign_in("bob")
+        Users(project.paths.users).remove("bob")
+        assert bob.client.get("/api/me").status_code == 401
+        for _ in range(40):
+            if ann.client.get("/api/me").status_code == 401:
+                return
+        pytest.fail("a session of two seconds went on")
+
+
+def test_a_session_outlives_the_server_and_its_token_is_not_on_disk(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    with serving(project.params) as server:
+        ann = server.sign_in("ann")
+        cookie = ann.client.cookies["vigil_session"]
+        assert server.stop() == 0
+        server.start()
+        answer = httpx.get(f"{server.address}/api/me", cookies={"vigil_session": cookie})
+        assert answer.json()["name"] == "ann"
+        assert answer.json()["csrf"] == ann.me["csrf"]
+    for file in project.paths.labeling.iterdir():
+        assert cookie.encode() not in file.read_bytes(), file.name
+
+
+def test_the_only_user_of_a_computer_needs_no_password(tmp_path: Path) -> None:
+    project = make(tmp_path, people=False)
+    with serving(project.params) as server:
+        client = server.client()
+        assert client.get("/api/me").status_code == 401, "a session begins with a page"
+        assert client.get("/queue", headers={"Accept": "text/html"}).headers["location"] == "/queue"
+        assert client.get("/api/me").json() | {"csrf": ""} == {
+            "name": "local", "role": "admin", "csrf": ""
+        }  # fmt: skip
+        for name in ("X-Forwarded-For", "Via", "Forwarded"):
+            page = server.client().get("/", headers={"Accept": "text/html", name: "203.0.113.9"})
+            assert page.headers["location"] == "/login", f"{name}: a proxy's users are many"
+        Users(project.paths.users).add("ann", PASSWORD, "annotator")
+        assert client.get("/api/me").status_code == 401, "with users, everybody signs in"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_beyond_loopback_it_does_not_start_without_users(tmp_path: Path, host: str) -> None:
+    project = make(tmp_path, people=False, videos=1, host=host)
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.label", "--params", str(project.params)],
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parent.parent.parent,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "expected users or OIDC" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_beyond_loopback_users_sign_in_under_the_configured_names_only(tmp_path: Path) -> None:
+    project = make(tmp_path, videos=1, host="0.0.0.0", hosts=["label.example.org"])
+    with serving(project.params) as server:
+        port = urlsplit(server.address).port
+        assert urlsplit(server.address).hostname == "label.example.org"
+        own = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{own}/login").status_code == 421
+        ours = {"Host": f"label.example.org:{port}"}
+        assert httpx.get(f"{own}/login", headers=ours).status_code == 200
+        assert httpx.get(f"{own}/api/me", headers=ours).status_code == 401
+
+
+def test_each_answer_carries_the_headers_that_confine_it(
+    visitors: dict[str, httpx.Client], server: Server
+) -> None:
+    for path in ("/", "/login", "/api/me", "/api/none", "/_stcore/health"):
+        headers = visitors["ann"].get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+        assert "unsafe-eval" not in headers["content-security-policy"], path
+    assert "'unsafe-inline'" not in server.client().get("/login").headers["content-security-policy"]
+
+
+def test_the_shipped_parameters_listen_on_loopback_alone(team: Project) -> None:
+    for name in ("params.yaml", "params.real.yaml"):
+        shipped = yaml.safe_load((Path(__file__).parent.parent.parent / name).read_text("utf-8"))
+        assert shipped["labeling"]["host"] == "127.0.0.1"
