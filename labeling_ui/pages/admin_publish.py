@@ -1,0 +1,7 @@
+"""Publish a snapshot."""
+
+from labeling_ui.auth import Identity
+
+
+def show(user: Identity) -> None:
+    """Stub."""
