@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from labeling_ui.auth import Identity
-from labeling_ui.pages.surface import surface
+from labeling_ui.views.surface import surface
 from labeling_ui.service import running
 from vigil.errors import NotFound
 from vigil.labels.rows import VideoRow
@@ -43,11 +45,13 @@ def _video(key: str) -> VideoRow | None:
 def _finished(place: st.delta_generator.DeltaGenerator, video: VideoRow, user: Identity) -> None:
     """Offer the next video after this one that lacks votes of this person."""
     store = running().store
-    mine = store.progress(annotator=user.name)
+    owner = {row.clip.clip_id: row.clip.video_id for row in store.clips() if not row.retired}
+    votes = store.votes(annotator=user.name, standing=True)
+    mine = Counter(owner.get(clip) for clip in {vote.clip_id for vote in votes})
     videos = store.videos()
     here = next((n for n, one in enumerate(videos) if one.key == video.key), -1)
     order = [*videos[here + 1 :], *videos[: max(here, 0)]]
-    following = next((one for one in order if mine.get(one.video_id, 0) < one.n_clips), None)
+    following = next((one for one in order if mine[one.video_id] < one.n_clips), None)
     with place.container(border=True, horizontal=True, vertical_alignment="center"):
         st.write(":material/check_circle: Every clip of this video has your label.")
         if following is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labeling_ui.auth import Identity
-from labeling_ui.pages.surface import surface
+from labeling_ui.views.surface import surface
 
 
 def page(user: Identity) -> None:

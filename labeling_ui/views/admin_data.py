@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from labeling_ui.auth import Identity
-from labeling_ui.pages.blocks import table
+from labeling_ui.views.blocks import table
 from labeling_ui.service import running
 
 _ROWS = 50

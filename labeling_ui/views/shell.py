@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from labeling_ui.auth import Identity, current_user
-from labeling_ui.pages import account, admin, dashboard, label, review, videos
+from labeling_ui.views import account, admin, dashboard, label, review, videos
 
 # Streamlit leaves a hand's breadth of white above the page, which clips can use.
 _ROOM = """<style>
