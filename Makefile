@@ -35,7 +35,7 @@ $(READY): $(LOCK)
 	@requirements/system.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install -q setuptools==80.9.0 wheel -c requirements/constraints.txt
-	@$(PIP) install -q -e '.[$(ENGINE),train,dev]' -c requirements/constraints.txt
+	@$(PIP) install -q -e '.[$(ENGINE),label,train,dev]' -c requirements/constraints.txt
 	@SAM2_BUILD_CUDA=0 $(PIP) install -q --no-deps --no-build-isolation -r requirements/no-deps.txt
 	@rm -f $(VENV)/.ready-* && touch $@
 	@echo "setup: done"

@@ -92,7 +92,8 @@ class Api:
         rows = self._rows(key)
         shown, pages = page_of(rows, page, size)
         clips = clips_json(self._service, shown, name)
-        return {"clips": clips, "page": page, "pages": pages, "total": len(rows)}
+        done = len(my_votes(self._service, rows, name))
+        return {"clips": clips, "page": page, "pages": pages, "total": len(rows), "done": done}
 
     async def _next(self, request: Request, me: Identity) -> tuple[dict[str, Any], int]:
         _, size = self._paging(request)

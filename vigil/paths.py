@@ -20,6 +20,7 @@ class Paths:
         models: checkpoints and pretrained networks.
         reports: metrics, plots and summaries.
         triton_repo: the model repository that Triton serves.
+        labeling: what people decided, and who may: never made or removed by a stage.
     """
 
     root: Path
@@ -31,6 +32,7 @@ class Paths:
     models: Path
     reports: Path
     triton_repo: Path
+    labeling: Path
 
     @property
     def timelines(self) -> Path:
@@ -120,11 +122,6 @@ class Paths:
     def frame_report(self) -> Path:
         """Folder of the report on frame scores: JSON, page and ROC."""
         return self.reports / "frames"
-
-    @property
-    def labeling(self) -> Path:
-        """What people decided, and who may: never made or removed by a stage."""
-        return self.data / "labeling"
 
     @property
     def label_store(self) -> Path:

@@ -94,6 +94,9 @@ DOORS = {
     "streamlit": {"labeling_ui"},
     "starlette": {"labeling_ui"},
     "uvicorn": {"labeling_ui"},
+    "sqlalchemy": {"vigil.labels"},
+    "alembic": {"vigil.labels.migrating", "vigil.labels.migrations"},
+    "argon2": {"vigil.labels.users"},
     "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
 }  # fmt: skip

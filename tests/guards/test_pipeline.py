@@ -56,6 +56,39 @@ def test_labels_are_never_an_output_of_what_people_bring() -> None:
     assert not [out for out in outs if "paths.labels" in out or "paths.videos" in out]
 
 
+@pytest.mark.parametrize("params", ["params.yaml", "params.real.yaml"])
+def test_no_stage_and_no_cleaning_reaches_what_people_decided(params: str) -> None:
+    values = yaml.safe_load((ROOT / params).read_text("utf-8"))
+    sacred = [values["paths"]["labeling"], values["labeling"]["publish"]]
+    swept = [*_outs(values["paths"]), *_cleaned()]
+    assert len(swept) > 20
+    for place in sacred:
+        above = [str(path) for path in (Path(place), *Path(place).parents)]
+        assert not [path for path in swept if path in above], f"{place} would be removed"
+
+
+def test_no_stage_of_the_pipeline_reaches_the_label_store() -> None:
+    for name, stage in STAGES.items():
+        assert not {"vigil.labels.store", "vigil.labels.users"} & reached(module_of(stage)), name
+
+
+def _outs(paths: dict[str, str]) -> list[str]:
+    """Every place that a stage makes or removes, as written in dvc.yaml."""
+    found = []
+    for stage in STAGES.values():
+        for out in [*stage["outs"], *stage.get("metrics", []), *stage.get("plots", [])]:
+            text = out if isinstance(out, str) else next(iter(out))
+            for key, value in paths.items():
+                text = text.replace(f"${{paths.{key}}}", value)
+            found.append(text)
+    return found
+
+
+def _cleaned() -> list[str]:
+    text = (ROOT / "Makefile").read_text("utf-8").partition("\nclean:")[2].replace("\\\n", " ")
+    return re.sub(r"\s+", " ", text.partition("@rm -rf ")[2].partition("\n")[0]).split()
+
+
 def test_no_machine_path_in_tracked_text() -> None:
     own = Path(__file__)
     words = ("/" + "work/", "/" + "root/", "far" + "m-")

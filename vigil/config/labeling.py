@@ -19,7 +19,7 @@ Reason = Annotated[str, Field(min_length=1, max_length=200)]
 class LabelingSection(Section):
     """`make label`; an admin may change each of these for a running project, in its store."""
 
-    database: str = Field(description="URL of the store; '': SQLite at data/labeling/labels.db")
+    database: str = Field(description="URL of the store; '': SQLite in paths.labeling")
     publish: str = Field(description="CSV that a published snapshot is written to")
     host: str = Field(description="address to listen on; beyond loopback only with users")
     hosts: tuple[str, ...] = Field(

@@ -22,6 +22,7 @@ class PathsSection(Section):
     models: str = Field(description="folder of checkpoints and pretrained networks")
     reports: str = Field(description="folder of metrics, plots and summaries")
     triton_repo: str = Field(description="Triton's model repository")
+    labeling: str = Field(description="folder of votes and users; no stage touches it")
 
 
 class FootageSection(Section):

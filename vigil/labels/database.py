@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,23 +98,26 @@ class Database:
         """Raise what the database raises as one line that says whether the disk is full."""
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             if self._is_full(error):
                 raise StoreFull(
                     f"labels: {self.name}: expected room for labels, got a full disk"
                 ) from error
-            reason = error.orig if isinstance(error, DBAPIError) else error
-            text = " ".join(str(reason).split())
+            text = " ".join(str(_cause(error)).split())
             raise StoreError(
                 f"labels: {self.name}: expected a working store, got: {text}"
             ) from error
 
-    def _is_full(self, error: SQLAlchemyError) -> bool:
-        cause = error.orig if isinstance(error, DBAPIError) else None
+    def _is_full(self, error: Exception) -> bool:
+        cause = _cause(error)
         if self.file is None:
             return getattr(cause, "sqlstate", None) == _POSTGRES_FULL
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         return code == _SQLITE_FULL or (code == _SQLITE_IOERR and _free(self.file) < _ROOM)
+
+
+def _cause(error: Exception) -> BaseException:
+    return error.orig or error if isinstance(error, DBAPIError) else error
 
 
 def _free(path: Path) -> int:

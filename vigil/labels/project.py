@@ -19,7 +19,7 @@ _HASHES = "video_hashes.json"
 
 
 def open_store(config: Config, paths: Paths) -> LabelStore:
-    """Open the project's store: `labeling.database`, or SQLite below `data/labeling`.
+    """Open the project's store: `labeling.database`, or SQLite in `paths.labeling`.
 
     Args:
         config: the section `labeling`.

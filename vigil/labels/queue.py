@@ -9,48 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy import Connection, delete, insert, select
 
 from vigil.config import LabelingSection
 from vigil.labels.casting import chunks
 from vigil.labels.clips_sync import as_clip_row
+from vigil.labels.coverage import Coverage, read_coverage
 from vigil.labels.database import Database
 from vigil.labels.rows import ClipRow
-from vigil.labels.tables import ClipTable, GoldTable, LeaseTable, VoteTable
-from vigil.labels.votes import Kind
+from vigil.labels.tables import ClipTable, LeaseTable
 
-
-@dataclass
-class _State:
-    """What is known of the clips at one moment, by clip id."""
-
-    clips: list[str]
-    gold: set[str]
-    covered: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    leased: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    decided: set[str] = field(default_factory=set)
-
-    def mine(self, annotator: str) -> list[str]:
-        """Return what the annotator has on lease and has not voted on."""
-        return [
-            clip
-            for clip in self.clips
-            if annotator in self.leased[clip] and annotator not in self.covered[clip]
-        ]
-
-    def open_to(self, annotator: str, clip: str, k: int) -> bool:
-        """Say whether the annotator may be given the clip."""
-        taken = self.covered[clip] | self.leased[clip]
-        if annotator in taken:
-            return False
-        return clip in self.gold or (clip not in self.decided and len(taken) < k)
+_PLACE_S = 0.001  # leases end one after the other, so that they keep the order of the clips
 
 
 def assign(
@@ -76,14 +48,14 @@ def assign(
         At most n clips.
     """
     with database.reading() as connection:
-        state = _read(connection, None)
+        state = read_coverage(connection, None)
     ranked = _ranked(state, annotator, settings, scores)
     with database.writing() as connection:
         connection.execute(delete(LeaseTable).where(LeaseTable.until <= time.time()))
         chosen = state.mine(annotator)[:n]
         chosen = _still_mine(connection, annotator, chosen)
         while len(chosen) < n and (some := list(islice(ranked, 4 * n))):
-            fresh = _read(connection, some)
+            fresh = read_coverage(connection, some)
             free = [clip for clip in some if fresh.open_to(annotator, clip, settings.k)]
             chosen += free[: n - len(chosen)]
         _lease(connection, annotator, chosen, time.time() + settings.lease_s)
@@ -91,7 +63,7 @@ def assign(
 
 
 def _ranked(
-    state: _State, annotator: str, settings: LabelingSection, scores: Mapping[str, float]
+    state: Coverage, annotator: str, settings: LabelingSection, scores: Mapping[str, float]
 ) -> Iterator[str]:
     """Yield what is open to the annotator: their order, with gold clips at random places."""
     free = [clip for clip in state.clips if state.open_to(annotator, clip, settings.k)]
@@ -118,68 +90,8 @@ def _uniform(seed: int, annotator: str, what: str) -> float:
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") / 2**64
 
 
-def _read(connection: Connection, clip_ids: Sequence[str] | None) -> _State:
-    """Read the state of these clips, or of all."""
-    if clip_ids is None:
-        return _read_some(connection, None)
-    whole = _State([], set())
-    for some in chunks(clip_ids):
-        part = _read_some(connection, some)
-        whole.clips += part.clips
-        whole.gold |= part.gold
-        whole.covered |= part.covered
-        whole.leased |= part.leased
-        whole.decided |= part.decided
-    return whole
-
-
-def _read_some(connection: Connection, some: Sequence[str] | None) -> _State:
-    def only(column: InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
-        return [] if some is None else [column.in_(some)]
-
-    clips = select(ClipTable.clip_id).where(~ClipTable.retired, *only(ClipTable.clip_id))
-    gold = select(GoldTable.clip_id).where(*only(GoldTable.clip_id))
-    state = _State(
-        list(connection.execute(clips.order_by(ClipTable.clip_id)).scalars()),
-        set(connection.execute(gold).scalars()),
-    )
-    newest = _newest(only(VoteTable.clip_id)).subquery()
-    votes = (
-        select(VoteTable.clip_id, VoteTable.annotator, VoteTable.kind)
-        .join(newest, newest.c.vote_id == VoteTable.vote_id)
-        .join(ClipTable, ClipTable.clip_id == VoteTable.clip_id)
-        .where(ClipTable.fingerprint == VoteTable.fingerprint)
-    )
-    for clip, person, kind in connection.execute(votes):
-        if kind == Kind.ADJUDICATE.value:
-            state.decided.add(clip)
-        state.covered[clip].add(person)
-    leases = select(LeaseTable.clip_id, LeaseTable.annotator).where(
-        LeaseTable.until > time.time(), *only(LeaseTable.clip_id)
-    )
-    for clip, person in connection.execute(leases):
-        state.leased[clip].add(person)
-    return state
-
-
-def _newest(where: Iterable[ColumnElement[bool]]) -> Select[Any]:
-    """Select the newest vote, per clip, annotator and kind of say, that is not undone."""
-    undo, redo = aliased(VoteTable), aliased(VoteTable)
-    undone = (
-        select(undo.retracts)
-        .outerjoin(redo, redo.retracts == undo.vote_id)
-        .where(undo.retracts.is_not(None), redo.vote_id.is_(None))
-    )
-    adjudicates = VoteTable.kind == Kind.ADJUDICATE.value
-    return (
-        select(func.max(VoteTable.vote_id).label("vote_id"))
-        .where(VoteTable.kind != Kind.RETRACT.value, VoteTable.vote_id.not_in(undone), *where)
-        .group_by(VoteTable.clip_id, VoteTable.annotator, adjudicates)
-    )
-
-
 def _still_mine(connection: Connection, annotator: str, clips: Sequence[str]) -> list[str]:
-    mine = set(_read(connection, clips).mine(annotator)) if clips else set()
+    mine = set(read_coverage(connection, clips).mine(annotator)) if clips else set()
     return [clip for clip in clips if clip in mine]
 
 
@@ -187,7 +99,10 @@ def _lease(connection: Connection, annotator: str, clips: Sequence[str], until: 
     for some in chunks(clips):
         mine = (LeaseTable.annotator == annotator, LeaseTable.clip_id.in_(some))
         connection.execute(delete(LeaseTable).where(*mine))
-        rows = [{"clip_id": clip, "annotator": annotator, "until": until} for clip in some]
+        rows = [
+            {"clip_id": clip, "annotator": annotator, "until": until + _PLACE_S * place}
+            for place, clip in enumerate(some)
+        ]
         connection.execute(insert(LeaseTable), rows)
 
 

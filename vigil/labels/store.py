@@ -14,12 +14,14 @@ from vigil.labels import audit, casting, classes, clips_sync, queue, undo
 from vigil.labels.backup import copy_sqlite
 from vigil.labels.checking import check
 from vigil.labels.classes import ClassCount
+from vigil.labels.coverage import Progress, read_progress
 from vigil.labels.database import Database
 from vigil.labels.drafts import check_drafts, check_text
 from vigil.labels.migrating import migrate
-from vigil.labels.reading import read_votes, standing, votes_by_id
+from vigil.labels.reading import read_votes, votes_by_id
 from vigil.labels.rows import AuditRow, ClipRow, VideoRow
 from vigil.labels.settings import read_settings, write_setting
+from vigil.labels.standing import standing as those_standing
 from vigil.labels.tables import ClipTable, GoldTable, VideoTable
 from vigil.labels.votes import Draft, Vote
 from vigil.schema import Clip
@@ -185,11 +187,11 @@ class LabelStore:
         Args:
             clip_ids: of these clips only.
             annotator: of this person only.
-            standing: only those that count; see `vigil.labels.reading.standing`.
+            standing: only those that count; see `vigil.labels.standing`.
         """
         with self._database.reading() as connection:
             found = read_votes(connection, clip_ids, annotator)
-        return _standing(found) if standing else found
+        return those_standing(found) if standing else found
 
     # work
 
@@ -212,6 +214,12 @@ class LabelStore:
         if order is not None:
             settings = settings.model_copy(update={"order": order})
         return queue.assign(self._database, annotator, n, settings, scores or {})
+
+    def progress(self, annotator: str) -> dict[str, Progress]:
+        """Return by video how many clips this annotator has voted on and how many are done."""
+        k = self.settings().k
+        with self._database.reading() as connection:
+            return read_progress(connection, annotator, k)
 
     def set_gold(self, clip_id: str, label: str | None, actor: str) -> None:
         """Say that a clip's label is known, or with None that it is not.
@@ -308,6 +316,3 @@ class LabelStore:
             StoreError: it cannot be written; what was there stays.
         """
         copy_sqlite(self._database, path)
-
-
-_standing = standing
