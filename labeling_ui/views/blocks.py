@@ -20,7 +20,7 @@ _STYLE = """<style>
 .vg .bars { display: grid; grid-template-columns: minmax(4rem, max-content) 1fr max-content;
   gap: .45rem .8rem; align-items: center; }
 .vg .bar { height: .75rem; border-radius: .25rem; background: rgba(128, 136, 148, .18); }
-.vg .bar i { display: block; height: 100%; border-radius: .25rem; min-width: 2px; }
+.vg .bar i { display: block; height: 100%; border-radius: .25rem; }
 .vg .n { text-align: right; font-variant-numeric: tabular-nums; opacity: .8; }
 </style>"""
 

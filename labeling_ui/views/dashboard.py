@@ -110,7 +110,7 @@ def _agreement_of(agreed: Agreement, user: Identity) -> None:
         f"{agreed.accepted} votes took a suggestion; with them Fleiss' kappa is "
         f"{estimate(agreed.everything.fleiss)}."
     )
-    st.metric("Fleiss' kappa of all annotators", estimate(figures.fleiss))
+    st.markdown(f"Fleiss' kappa of all annotators: **{estimate(figures.fleiss)}**")
     columns = st.columns(3, gap="large")
     with columns[0]:
         _kappas("class", {name: estimate(one) for name, one in figures.per_class.items()})

@@ -56,6 +56,11 @@ def _finished(place: st.delta_generator.DeltaGenerator, video: VideoRow, user: I
         st.write(":material/check_circle: Every clip of this video has your label.")
         if following is None:
             st.write("So has every other video.")
-        elif st.button("Next video", type="primary", icon=":material/arrow_forward:"):
-            st.query_params.clear()
-            st.session_state["video"] = following.key
+        else:
+            st.button("Next video", type="primary", icon=":material/arrow_forward:",
+                      on_click=_go, args=(following.key,))  # fmt: skip
+
+
+def _go(video: str) -> None:
+    st.session_state["video"] = video
+    st.query_params.clear()

@@ -12,7 +12,7 @@ from labeling_ui.views import account, admin, dashboard, label, review, videos
 
 # Streamlit leaves a hand's breadth of white above the page, which clips can use.
 _ROOM = """<style>
-.stMainBlockContainer { padding: 4.1rem 1.75rem 2rem; }
+.stMainBlockContainer { padding: 4.4rem 1.75rem 2rem; }
 .stAppHeader { border-bottom: 1px solid rgba(128, 136, 148, .22); }
 </style>"""
 
