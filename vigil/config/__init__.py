@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from vigil.config.active import ActiveSection, SimulateSection, Spread, Strategy
 from vigil.config.base import (
     Fraction,
     Name,
@@ -74,6 +75,7 @@ from vigil.paths import Paths
 
 __all__ = [
     "AAGCNSection",
+    "ActiveSection",
     "AlarmSection",
     "AugmentSection",
     "BenchmarkSection",
@@ -116,8 +118,11 @@ __all__ = [
     "SequenceSection",
     "ServeSection",
     "Side",
+    "SimulateSection",
     "Size",
     "SkeletonsSection",
+    "Spread",
+    "Strategy",
     "TrackerSection",
     "TrainSection",
     "TuneChoices",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from vigil.config.active import ActiveSection, SimulateSection
 from vigil.config.base import Fraction, Section
 
 Order = Literal["chance", "uncertainty", "disagreement", "suspicion"]
@@ -45,6 +46,9 @@ class LabelingSection(Section):
     seed: int = Field(ge=0, description="random seed of each annotator's order")
     consensus: Consensus = Field(description="which of the votes becomes the label")
     min_votes: int = Field(ge=1, le=20, description="votes that a label needs at least")
+    keep_stale: bool = Field(description="publish labels of clips that were cut anew since, too")
+    active: ActiveSection
+    simulate: SimulateSection
 
     @model_validator(mode="after")
     def _keys_are_distinct(self) -> LabelingSection:

@@ -61,7 +61,7 @@ def standing(votes: Iterable[Vote]) -> list[Vote]:
 
     A retracted retraction counts for nothing, so what it took back stands again. Only an
     annotator's own retraction takes a vote back. Adjudications are apart from ballots: a reviewer
-    may have one of each on a clip, and of all adjudications of a clip the newest stands.
+    may have one of each on a clip.
 
     Args:
         votes: of any clips and annotators, in any order.
@@ -70,15 +70,15 @@ def standing(votes: Iterable[Vote]) -> list[Vote]:
         Ascending by `vote_id`, without retractions.
     """
     gone: set[tuple[str, int | None]] = set()
-    kept: dict[tuple[str, str], Vote] = {}
+    kept: dict[tuple[str, str, bool], Vote] = {}
     for vote in sorted(votes, key=lambda vote: -vote.vote_id):
         if (vote.annotator, vote.vote_id) in gone:
             continue
         if vote.kind is Kind.RETRACT:
             gone.add((vote.annotator, vote.retracts))
             continue
-        who = "" if vote.kind is Kind.ADJUDICATE else f"by {vote.annotator}"
-        kept.setdefault((vote.clip_id, who), vote)
+        key = vote.clip_id, vote.annotator, vote.kind is Kind.ADJUDICATE
+        kept.setdefault(key, vote)
     return sorted(kept.values(), key=lambda vote: vote.vote_id)
 
 
@@ -106,7 +106,7 @@ def settle(
 
 
 def _verdict(clip_id: str, votes: Sequence[Vote], rule: Rule, min_votes: int) -> Verdict:
-    for vote in votes:
+    for vote in reversed(votes):
         if vote.kind is Kind.ADJUDICATE:
             return Verdict(clip_id, vote.label, State.ADJUDICATED, (vote,), vote.stale)
     label, state = _decide(votes, rule, min_votes)
