@@ -5,7 +5,6 @@ A vote is acknowledged when the database has committed it, and never before.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -25,8 +24,9 @@ from labeling_ui.wire import Ballot, Ballots, Decision, Decisions, Undo, draft, 
 from vigil.config import Role
 from vigil.errors import InputError, NotFound
 from vigil.labels.consensus import State, settle
+from vigil.labels.coverage import Progress
 from vigil.labels.rows import ClipRow
-from vigil.labels.votes import Kind, Vote
+from vigil.labels.votes import Vote
 
 _MOST_SIZE = 60
 _MOST_PAGE = 1_000_000
@@ -67,15 +67,16 @@ class Api:
         return await self._service.call(self._list_videos, me.name), 200
 
     def _list_videos(self, name: str) -> dict[str, Any]:
-        mine, done = progress(self._store.votes(standing=True), name, self._service.setting("k"))
+        progress = self._store.progress(name)
+        none = Progress()
         videos = [
             {
                 "key": video.key,
                 "video": video.video_id,
                 "n_clips": video.n_clips,
                 "duration_s": video.duration_s,
-                "mine": mine.get(video.video_id, 0),
-                "done": done.get(video.video_id, 0),
+                "mine": progress.get(video.video_id, none).mine,
+                "done": progress.get(video.video_id, none).done,
                 "thumb": f"/media/thumb/{video.key}",
             }
             for video in self._store.videos()
@@ -200,29 +201,6 @@ class Api:
             _number(request, "page", 0, 0, _MOST_PAGE),
             _number(request, "size", size, 1, _MOST_SIZE),
         )
-
-
-def progress(votes: Iterable[Vote], annotator: str, k: int) -> tuple[Counter[str], Counter[str]]:
-    """Count labeled clips by video.
-
-    Args:
-        votes: that stand, of everybody.
-        annotator: whose progress is asked for.
-        k: people that each clip is given to.
-
-    Returns:
-        Clips with a vote of `annotator`, and clips with votes of `k` people or a decision.
-    """
-    voters: dict[str, set[str]] = defaultdict(set)
-    decided: set[str] = set()
-    for vote in votes:
-        if vote.kind is Kind.ADJUDICATE:
-            decided.add(vote.clip_id)
-        else:
-            voters[vote.clip_id].add(vote.annotator)
-    done = decided | {clip_id for clip_id, names in voters.items() if len(names) >= k}
-    mine = (clip_id for clip_id, names in voters.items() if annotator in names)
-    return Counter(map(_video_of, mine)), Counter(map(_video_of, done))
 
 
 def _video_of(clip_id: str) -> str:

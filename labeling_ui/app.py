@@ -53,7 +53,7 @@ def build(service: Service, hosts: frozenset[str]) -> Starlette:
     from streamlit.starlette import App
 
     pages = App(HOME)
-    config.get_config_options(force_reparse=True)  # now with the config.toml beside HOME: colors
+    config.get_config_options(force_reparse=True)  # now that it knows of the folder beside HOME
     for name, value in _STREAMLIT.items():
         config.set_option(name, value)
     install(service)

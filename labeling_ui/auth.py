@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from labeling_ui import oidc
-from labeling_ui.sessions import Door, Sessions
+from labeling_ui.sessions import Door, Session, Sessions
 from vigil.config import LabelingSection, Role
 from vigil.errors import InputError
-from vigil.labels.users import Users
+from vigil.labels.user_file import User
+from vigil.labels.users import Record, Users
 
 COOKIE = "vigil_session"
 LOCAL = "local"  # the user of a computer that has no users file
@@ -42,26 +44,30 @@ class Identity:
 class Doorkeeper:
     """Tell users by their session tokens; let the single local user in without a password.
 
-    Roles are looked up at every request, so that a user who is removed or given another role
-    feels it at once.
+    Users are looked up at every request, so that somebody who is removed or given another role
+    or password feels it at once.
 
     Args:
         sessions: who is signed in.
-        users: local users with passwords.
+        users_file: local users with passwords; may be absent.
         section: roles of OIDC identities.
         loopback: whether nobody but this computer reaches the server.
+        record: is told of each change of users.
 
     Raises:
         InputError: reachable from elsewhere without users and without OIDC.
     """
 
     def __init__(
-        self, sessions: Sessions, users: Users, section: LabelingSection, loopback: bool
-    ) -> None:
-        self.sessions, self.users, self._section = sessions, users, section
+        self, sessions: Sessions, users_file: Path, section: LabelingSection, loopback: bool,
+        record: Record | None = None,
+    ) -> None:  # fmt: skip
+        self.sessions, self._users_file, self._section = sessions, users_file, section
+        self.users = Users(users_file, record)
         self.oidc = oidc.configured()
         self._loopback = loopback
-        if not loopback and not self.oidc and not users.list():
+        self._roster: tuple[tuple[int, ...], dict[str, User]] = ((), {})
+        if not loopback and not self.oidc and not self.users.list():
             raise InputError(
                 f"label: {section.host}: expected users or OIDC before listening beyond "
                 "loopback, got neither; see `python -m stages.labels user --help`"
@@ -70,15 +76,13 @@ class Doorkeeper:
     @property
     def single(self) -> bool:
         """Whether this computer's only user needs no password."""
-        return self._loopback and not self.oidc and not self.users.list()
+        return self._loopback and not self.oidc and not self.users.exist()
 
     def identify(self, token: str) -> Identity | None:
         """Return whose session a token is of, None where it is nobody's (any more)."""
         session = self.sessions.find(token) if token else None
-        if session is None:
-            return None
-        role = self._role(session.name, session.door)
-        return None if role is None else Identity(session.name, role)
+        role = None if session is None else self._role(session)
+        return None if session is None or role is None else Identity(session.name, role)
 
     def admit(self, connection: HTTPConnection) -> str | None:
         """Return the token of a new session for one who needs to type nothing, else None."""
@@ -89,12 +93,21 @@ class Doorkeeper:
             return self.sessions.start(email, Door.OIDC)
         return None
 
-    def _role(self, name: str, door: Door) -> Role | None:
-        if door is Door.LOCAL:
+    def _role(self, session: Session) -> Role | None:
+        if session.door is Door.LOCAL:
             return "admin" if self.single else None
-        if door is Door.OIDC:
-            return self._section.oidc_roles.get(name) if self.oidc else None
-        return next((u.role for u in self.users.list() if u.name == name and u.active), None)
+        if session.door is Door.OIDC:
+            return self._section.oidc_roles.get(session.name) if self.oidc else None
+        user = self._known().get(session.name)
+        lasts = user is not None and user.active and user.stamp == session.stamp
+        return user.role if user is not None and lasts else None
+
+    def _known(self) -> dict[str, User]:
+        """Return the users by name, read anew when their file has changed."""
+        found = _mark(self._users_file)
+        if found != self._roster[0] or not found:
+            self._roster = (found, {user.name: user for user in self.users.list()})
+        return self._roster[1]
 
 
 def current_user() -> Identity | None:
@@ -111,6 +124,15 @@ def set_cookie(response: Response, connection: HTTPConnection, token: str) -> No
     response.set_cookie(
         COOKIE, token, httponly=True, samesite="strict", secure=connection.url.scheme == "https"
     )
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_near(connection: HTTPConnection) -> bool:

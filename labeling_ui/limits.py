@@ -41,7 +41,8 @@ class Limiter:
                 del self._tried[next(iter(self._tried))]
         return wait
 
-    def forget(self, key: Hashable) -> None:
-        """Start counting anew for a key."""
+    def excuse(self, key: Hashable) -> None:
+        """Take a key's newest attempt back: it was a good one."""
         with self._lock:
-            self._tried.pop(key, None)
+            if self._tried.get(key):
+                self._tried[key].pop()

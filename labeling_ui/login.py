@@ -105,10 +105,12 @@ class Login:
         )
         if user is None:
             return self._page("Name or password is wrong.", 401, name)
-        self._names.forget((address, name))
+        self._names.excuse((address, name))
+        self._addresses.excuse(address)
         self._doorkeeper.sessions.end(request.scope["vigil.token"])
         response = RedirectResponse("/", 303)
-        set_cookie(response, request, self._doorkeeper.sessions.start(user.name, Door.PASSWORD))
+        token = self._doorkeeper.sessions.start(user.name, Door.PASSWORD, user.stamp)
+        set_cookie(response, request, token)
         return response
 
     async def _leave(self, request: Request) -> Response:
@@ -123,7 +125,7 @@ class Login:
         self, alert: str = "", status: int = 200, name: str = "",
         headers: dict[str, str] | None = None,
     ) -> Response:  # fmt: skip
-        forms = _FORM.substitute(name=escape(name)) if self._doorkeeper.users.list() else ""
+        forms = _FORM.substitute(name=escape(name)) if self._doorkeeper.users.exist() else ""
         page = _PAGE.substitute(
             style=_STYLE,
             alert=f'<p role="alert">{escape(alert)}</p>' if alert else "",

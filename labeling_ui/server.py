@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -16,14 +17,14 @@ from labeling_ui.auth import Doorkeeper
 from labeling_ui.service import Service
 from labeling_ui.sessions import Sessions
 from labeling_ui.suggesting import Suggester
-from vigil.config import Config
-from vigil.errors import ServerError
+from vigil.config import Config, LabelingSection
+from vigil.errors import InputError, ServerError
 from vigil.labels.project import open_store, sync
-from vigil.labels.store import LabelStore
-from vigil.labels.users import Users
 from vigil.paths import Paths
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOG = logging.getLogger(__name__)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  names that no browser can go to
 _BACKLOG = 512
 _MOST_MESSAGE = 32 << 20  # bytes of a WebSocket's message
 _GRACE_S = 3  # for answers under way when the server is told to end
@@ -47,22 +48,14 @@ def serve(
         ServerError: the port is taken.
         StoreError: the store cannot be opened.
     """
-    section = config.labeling
-    near = is_loopback(section.host)
-    doorkeeper = Doorkeeper(
-        Sessions(paths.labeling / "sessions.json", section.session_hours * 3600),
-        Users(paths.users), section, near,
-    )  # fmt: skip
-    listener = _listen(section.host, section.port)
-    with listener, _opened(config, paths) as store:
-        service = Service(config, paths, store, doorkeeper, Suggester(paths.suggestions, config))
-        hosts = frozenset({section.host.lower(), *section.hosts, *(_LOOPBACK if near else ())})
+    names = _names(config.labeling)
+    listener = _listen(config.labeling.host, config.labeling.port)
+    with listener, _opened(config, paths) as service:
         scheme = "https" if certificate else "http"
-        shown = section.hosts[0] if section.hosts and not near else section.host
-        address = f"{scheme}://{_literal(shown)}:{listener.getsockname()[1]}"
+        address = f"{scheme}://{_literal(names[0])}:{listener.getsockname()[1]}"
         server = _Announcing(
             uvicorn.Config(
-                build(service, hosts), log_level="warning", access_log=False,
+                build(service, frozenset(names)), log_level="warning", access_log=False,
                 server_header=False, ws_max_size=_MOST_MESSAGE, timeout_graceful_shutdown=_GRACE_S,
                 ssl_certfile=certificate, ssl_keyfile=key,
             ),
@@ -77,6 +70,20 @@ def serve(
             signal.signal(signal.SIGTERM, before)
         if not server.started:
             raise ServerError("label: expected the server to start, got the reason above")
+
+
+def _names(section: LabelingSection) -> list[str]:
+    """Return the names by which browsers reach the server, the one to show first."""
+    if is_loopback(section.host):
+        return list(dict.fromkeys([section.host.lower(), *_LOOPBACK]))
+    own = [] if section.host in _EVERYWHERE else [section.host]
+    names = [name.lower() for name in (*section.hosts, *own)]
+    if not names:
+        raise InputError(
+            f"label: {section.host}: expected labeling.hosts to name the server as browsers do, "
+            "got none"
+        )
+    return names
 
 
 def is_loopback(host: str) -> bool:
@@ -101,12 +108,18 @@ class _Announcing(uvicorn.Server):
 
 
 @contextmanager
-def _opened(config: Config, paths: Paths) -> Iterator[LabelStore]:
-    """Open the store with the clips that are cut now."""
+def _opened(config: Config, paths: Paths) -> Iterator[Service]:
+    """Open the store with the clips that are cut now, and who may come to it."""
+    section = config.labeling
+    sessions = Sessions(paths.labeling / "sessions.json", section.session_hours * 3600)
     store = open_store(config, paths)
     try:
-        sync(store, paths)
-        yield store
+        doorkeeper = Doorkeeper(
+            sessions, paths.users, section, is_loopback(section.host), store.record
+        )
+        for video_id in sync(store, paths):
+            _LOG.warning("label: %s: expected its video, got none; its clips stay", video_id)
+        yield Service(config, paths, store, doorkeeper, Suggester(paths.suggestions, config))
     finally:
         store.close()
 

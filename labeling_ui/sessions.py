@@ -19,8 +19,6 @@ from pathlib import Path
 from vigil.errors import InputError
 from vigil.files import write_json
 
-_MOST = 1000  # of sessions at once; the oldest ends when one more begins
-
 
 class Door(StrEnum):
     """How somebody came in."""
@@ -38,11 +36,13 @@ class Session:
         name: of the user.
         door: how the user came in.
         started_at: seconds since 1970.
+        stamp: of the user when they came in; with a new password or role it is another.
     """
 
     name: str
     door: Door
     started_at: float
+    stamp: str = ""
 
 
 class Sessions:
@@ -52,23 +52,29 @@ class Sessions:
         path: JSON file that keeps them over a restart.
         lifetime_s: seconds after which a session is over.
         clock: seconds since 1970.
+        most: sessions at once; the oldest ends when one more begins.
 
     Raises:
         InputError: the file is there and no such file.
     """
 
     def __init__(
-        self, path: Path, lifetime_s: float, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        lifetime_s: float,
+        clock: Callable[[], float] = time.time,
+        most: int = 1000,
     ) -> None:
         self._path, self._lifetime_s, self._clock = path, lifetime_s, clock
+        self._most = most
         self._lock = threading.Lock()
         self._found = _read(path)
 
-    def start(self, name: str, door: Door) -> str:
+    def start(self, name: str, door: Door, stamp: str = "") -> str:
         """Begin a session and return its token: 256 random bits, kept nowhere here."""
         token = secrets.token_urlsafe(32)
         with self._lock:
-            self._found[_hash(token)] = Session(name, door, self._clock())
+            self._found[_hash(token)] = Session(name, door, self._clock(), stamp)
             self._save()
         return token
 
@@ -88,7 +94,7 @@ class Sessions:
 
     def _save(self) -> None:
         lasting = {key: one for key, one in self._found.items() if self._lasts(one)}
-        self._found = dict(list(lasting.items())[-_MOST:])
+        self._found = dict(list(lasting.items())[-self._most :])
         write_json(self._path, {key: asdict(one) for key, one in self._found.items()})
 
 
@@ -105,7 +111,9 @@ def _read(path: Path) -> dict[str, Session]:
     try:
         rows = json.loads(path.read_text("utf-8"))
         return {
-            key: Session(str(row["name"]), Door(row["door"]), float(row["started_at"]))
+            key: Session(
+                str(row["name"]), Door(row["door"]), float(row["started_at"]), str(row["stamp"])
+            )
             for key, row in rows.items()
         }
     except FileNotFoundError:
