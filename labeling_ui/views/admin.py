@@ -7,8 +7,8 @@ from typing import get_args
 import streamlit as st
 
 from labeling_ui.auth import Identity
-from labeling_ui.views import admin_data, admin_publish, admin_users
 from labeling_ui.service import running
+from labeling_ui.views import admin_data, admin_publish, admin_users
 from vigil.config.labeling import Consensus, Order
 from vigil.errors import VigilError
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from labeling_ui.auth import Identity
-from labeling_ui.views.blocks import table
 from labeling_ui.service import running
+from labeling_ui.views.blocks import table
 
 _ROWS = 50
 

@@ -21,7 +21,9 @@ def show(user: Identity) -> None:
         f"{len(found.events)} events beside it. Left out: {found.stale} cut anew since they were "
         f"labeled, {found.gone} no longer cut."
     )
-    colors = {one.name: one.color for one in label_classes(config.classes, service.store.settings())}
+    colors = {
+        one.name: one.color for one in label_classes(config.classes, service.store.settings())
+    }
     bars(found.classes, colors)
     if st.button("Publish", type="primary", disabled=not found.labels):
         _result(publish(service.store, config, service.paths, user.name))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from labeling_ui.auth import Identity
-from labeling_ui.views.blocks import table
 from labeling_ui.service import running
+from labeling_ui.views.blocks import table
 from vigil.errors import VigilError
 from vigil.labels.user_file import ROLES, User
 

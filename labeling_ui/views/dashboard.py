@@ -10,8 +10,8 @@ import streamlit as st
 
 from labeling_ui.auth import Identity
 from labeling_ui.classes import label_classes
-from labeling_ui.views.blocks import bars, estimate, hours, table
 from labeling_ui.service import running
+from labeling_ui.views.blocks import bars, estimate, hours, table
 from vigil.labels.agreement import Agreement, Estimate, OnGold, agreement
 from vigil.labels.consensus import State, counts, settle
 from vigil.labels.pace import Progress, progress

@@ -7,8 +7,8 @@ from collections import Counter
 import streamlit as st
 
 from labeling_ui.auth import Identity
-from labeling_ui.views.surface import surface
 from labeling_ui.service import running
+from labeling_ui.views.surface import surface
 from vigil.errors import NotFound
 from vigil.labels.rows import VideoRow
 

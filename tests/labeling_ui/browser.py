@@ -51,7 +51,9 @@ class Desk:
         name: who signs in; None where the server needs nobody.
     """
 
-    def __init__(self, browser: Any, address: str, name: str | None = "ann", **context: Any) -> None:
+    def __init__(
+        self, browser: Any, address: str, name: str | None = "ann", **context: Any
+    ) -> None:
         size = {"width": 1280, "height": 800}
         self.context = browser.new_context(viewport=size, **context)
         self.context.set_default_timeout(WAIT_MS)

@@ -11,6 +11,8 @@ import pytest
 from tests.labeling_ui.browser import Desk, chromium, free_port, votes_in
 from tests.labeling_ui.projects import CLASSES, Project, make
 from tests.labeling_ui.servers import Server, serving
+from vigil.labels.project import open_store
+from vigil.labels.votes import Draft, Kind
 
 pytestmark = pytest.mark.slow
 
@@ -82,6 +84,9 @@ def test_unsent_votes_survive_a_closed_tab(browser: Any, server: Server, team: P
 def test_missing_files_and_clips_cut_anew_are_told(
     browser: Any, server: Server, team: Project
 ) -> None:
+    store = open_store(team.config, team.paths)
+    store.cast([Draft("before-the-cut", team.clips[0].clip_id, "local", Kind.LABEL, CLASSES[1])])
+    store.close()
     server.stop()
     with (team.paths.videos / "v0.mp4").open("ab") as video:
         video.write(b"\0\0\0\x08free")

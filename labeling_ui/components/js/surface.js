@@ -91,6 +91,7 @@ class Surface {
     if (first) this.select(first);
     this.toolbar.update();
     if (large && first) this.focusOn(first);
+    else this.grid.hidden = false;
   }
 
   overlayPending() {
