@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import multiprocessing
 import random
 import sqlite3
@@ -27,11 +28,21 @@ from vigil.labels.users import Users
 
 KILLS = 200
 _LATENCY_S = 0.08  # about how long a vote takes here: kills fall before, into and after it
+_PRELOADED = (
+    "alembic.command", "pyarrow.dataset", "sqlalchemy.dialects.sqlite", "streamlit.starlette",
+    "streamlit.runtime", "uvicorn.lifespan.on", "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto",
+)  # fmt: skip
 _FORKS = multiprocessing.get_context("forkserver")
 
 
 def _serve(params: Path, pipe: Connection) -> None:
-    """Serve in a process forked from one that has imported everything already."""
+    """Serve in a process forked from one that has imported everything already.
+
+    Streamlit reads the metadata of every installed package when it starts, two hundred times for
+    nothing here.
+    """
+    importlib.metadata.distributions = lambda **_: iter(())  # type: ignore[assignment]
     config, paths = load(params)
     serve(config, paths, pipe.send)
 
@@ -55,7 +66,7 @@ def _running(params: Path) -> Iterator[tuple[ForkServerProcess, str]]:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_no_acknowledged_vote_is_lost_and_none_is_doubled(tmp_path: Path) -> None:
-    _FORKS.set_forkserver_preload(["labeling_ui.server", "streamlit.starlette", __name__])
+    _FORKS.set_forkserver_preload([*_PRELOADED, __name__])
     project = make(tmp_path, people=True)
     stamp = next(user for user in Users(project.paths.users).list() if user.name == "ann").stamp
     cookie = Sessions(project.paths.labeling / "sessions.json", 1e6).start(
