@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labeling_ui.bench import measure, served
+from labeling_ui.bench_browser import find_chromium, measure_browser
 from labeling_ui.bench_project import generate
 from vigil.command import run
 from vigil.config import Config
@@ -35,9 +36,14 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
                 )
                 for name, pace_s in (("paced", arguments.pace), ("flat_out", 0.0))
             }
+            if find_chromium():
+                found["browser"] = measure_browser(
+                    server, project.passwords, config.classes[0], arguments.votes, arguments.pace
+                )
     write_json(paths.reports / "label_benchmark.json", found | {"environment": describe()})
-    for name, one in found.items():
-        print(_lines(name, one))
+    for name in ("paced", "flat_out"):
+        print(_lines(name, found[name]))
+    print(_browser(found["browser"]) if "browser" in found else "  browser: no Chromium here")
 
 
 def _lines(name: str, found: dict[str, Any]) -> str:
@@ -53,6 +59,16 @@ def _lines(name: str, found: dict[str, Any]) -> str:
         f"    list of videos after {found['videos_ms_after']:7.1f} ms",
         f"    server memory        {found['memory_mb']:7.1f} MB  (bar: < {_MEMORY_MB:.0f} MB)",
     ])  # fmt: skip
+
+
+def _browser(found: dict[str, Any]) -> str:
+    key = found["key_to_ack_ms"]
+    return (
+        f"  in Chromium, among {found['annotators']} annotators: {found['clips_per_hour']} clips/h "
+        f"by key; key to acknowledged p50 {key['p50']:.0f} ms, p95 {key['p95']:.0f} ms\n"
+        f"    first page {found['first_page_s']:.2f} s after the click, {found['reload_s']:.2f} s "
+        f"after a reload; server memory {found['memory_mb']:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def page(user: Identity) -> None:
         st.info("There are no clips yet: `dvc repro clips` cuts them.")
         return
     st.session_state["video"] = video.key
-    st.query_params["video"] = video.key
+    if st.query_params.get("video") != video.key:
+        st.query_params["video"] = video.key
     above = st.container()
     if surface("video", video.video_id, video.key, st.query_params.get("clip", "")):
         _finished(above, video, user)

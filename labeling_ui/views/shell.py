@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -10,6 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 from labeling_ui.auth import Identity, current_user
 from labeling_ui.views import account, admin, dashboard, label, review, videos
 
+_ICON = Path(__file__).parent.parent / "icon.png"  # else Streamlit asks a font server for one
 # Streamlit leaves a hand's breadth of white above the page, which clips can use.
 _ROOM = """<style>
 .stMainBlockContainer { padding: 4.4rem 1.75rem 2rem; }
@@ -19,7 +21,7 @@ _ROOM = """<style>
 
 def run() -> None:
     """Show the page that the address names, if this person may see it."""
-    st.set_page_config(page_title="vigil", page_icon=":material/label:", layout="wide")
+    st.set_page_config(page_title="vigil", page_icon=_ICON, layout="wide")
     st.html(_ROOM)
     user = current_user()
     if user is None:

@@ -110,7 +110,7 @@ class Desk:
 
     def waits_for(self, number: int, text: str) -> None:
         """Wait until the clip at this place says this."""
-        self.card(number).locator(".says", has_text=text).wait_for()
+        self.card(number).locator(".says", has_text=text).wait_for(state="attached")
 
     def toast(self, text: str) -> None:
         self.page.locator(".toast", has_text=text).wait_for()

@@ -18,10 +18,9 @@ class Card {
     this.stage.node,
     h("div", { class: "line" },
       h("span", { class: "when", title: clip.clip_id }, surface.showsVideo ? `${clip.video} · ` : "", windowTime(clip)),
-      h("span", { class: "people", title: `${clip.n_persons} persons` }, icon("person"), String(clip.n_persons)),
-      h("span", { class: "gap" }), this.hint),
+      h("span", { class: "people", title: `${clip.n_persons} persons` }, icon("person"), String(clip.n_persons))),
     h("div", { class: "labels", role: "group", "aria-label": "Label" }, this.buttons),
-    h("div", { class: "line" }, this.verdict, this.choice));
+    h("div", { class: "line" }, this.hint, this.verdict, this.choice));
     this.update();
   }
 
@@ -71,6 +70,7 @@ class Card {
     this.badges.replaceChildren(...marks.filter(Boolean));
     const offer = surface.suggestionOf(item);
     this.hint.hidden = !offer || item.done;
+    this.node.classList.toggle("offers", !this.hint.hidden);
     if (offer) this.hint.replaceChildren(icon("spark"), h("span", {}, offer.label), h("span", { class: "share" }, percent(offer.probability)), keycap(surface.keyOf("accept")));
     this.hint.disabled = gone;
     this.stage.update();

@@ -60,7 +60,7 @@ class FocusView {
     const { clip } = item;
     return h("header", {},
       h("div", { class: "when" }, `${clip.video} · ${windowTime(clip)}`),
-      h("div", { class: "verdict", tint: surface.colorOf(item.mine?.label) }, h("span", { class: "says" }, voteText(item.mine)), stateBadge(item)),
+      h("div", { class: "verdict", tint: surface.colorOf(item.mine?.label) }, h("span", { class: "says" }, clip.votes && !item.mine ? "Not decided yet" : voteText(item.mine)), stateBadge(item)),
       item.stale && h("div", { class: "badge warn" }, icon("refresh"), "Cut anew since it was labeled: look again"),
       item.gone && h("div", { class: "badge warn" }, icon("alert"), "Its video is missing, or it is no longer cut"));
   }

@@ -49,13 +49,16 @@ class Overlay {
 
   draw(time) {
     const { canvas } = this;
+    const wanted = Boolean(this.data && (this.show.boxes || this.show.skeletons));
+    if (!wanted && !this.drawn) return;
+    this.drawn = wanted;
     const density = window.devicePixelRatio || 1;
     const [width, height] = [canvas.clientWidth * density, canvas.clientHeight * density].map(Math.round);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const pen = canvas.getContext("2d");
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, width, height);
-    if (!this.data || !(this.show.boxes || this.show.skeletons)) return;
+    if (!wanted) return;
     const { scale, left, top } = this.fit();
     pen.setTransform(scale * density, 0, 0, scale * density, left * density, top * density);
     for (const person of this.persons(time)) {

@@ -18,7 +18,11 @@ class Stage {
   }
 
   shown(time) {
-    this.timeline.at(time);
+    const now = performance.now();
+    if (this.large || this.player.video.paused || now - (this.moved || 0) > 90) {
+      this.timeline.at(time);
+      this.moved = now;
+    }
     this.overlay.draw(time);
   }
 

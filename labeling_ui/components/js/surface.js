@@ -24,14 +24,16 @@ class Surface {
     this.grid = h("div", { class: "grid" });
     this.live = h("div", { class: "toast", role: "status", "aria-live": "polite" });
     this.root.replaceChildren(h("div", { class: "empty" }, "Loading…"));
+    this.pages = pagesFor(this.options, this.api);
+    let first;
     try {
-      await this.api.signIn();
+      [, first] = await Promise.all([this.api.signIn(), this.pages.load(this.options.page || 0)]);
     } catch (error) {
       return this.cannot(error);
     }
+    if (this.closed) return undefined;
     this.voting = new Voting(this);
     this.keys = new Keys(this.options.classes.map((one) => one.key).filter(Boolean), (...command) => this.act(...command));
-    this.pages = pagesFor(this.options, this.api);
     this.focusView = new FocusView(this);
     this.dialogs = new Dialogs(this);
     this.toolbar = new Toolbar(this);
@@ -39,7 +41,7 @@ class Surface {
     window.addEventListener("beforeunload", this.leaving);
     window.addEventListener("focus", this.back);
     this.voting.outbox.resume();
-    await this.openPage(this.options.page || 0, this.options.clip);
+    this.show(first, this.options.clip);
     if (this.options.mode === "review" && this.current) this.focusOn(this.current);
     return undefined;
   }

@@ -5,9 +5,9 @@ class Timeline {
   constructor(start, end, seek, change) {
     Object.assign(this, { start, end, seek, change, event: { start_s: null, end_s: null } });
     this.range = h("div", { class: "range" });
-    this.head = h("div", { class: "head" });
+    this.head = h("i", {});
     this.handles = ["start_s", "end_s"].map((side) => this.handle(side));
-    this.node = h("div", { class: "timeline" }, this.range, this.head, this.handles);
+    this.node = h("div", { class: "timeline" }, this.range, h("div", { class: "head" }, this.head), this.handles);
     this.node.addEventListener("pointerdown", (event) => this.pressed(event));
     this.node.addEventListener("dblclick", (event) => event.stopPropagation());
   }
@@ -26,7 +26,7 @@ class Timeline {
   }
 
   at(time) {
-    this.head.style.left = this.place(time);
+    this.head.style.transform = `translateX(${this.place(time)})`;
   }
 
   set(event) {
