@@ -187,7 +187,13 @@ def test_settings_are_checked_and_survive(store: LabelStore) -> None:
     assert store.setting("k") == 1
     store.set_setting("k", 3, "boss")
     assert store.setting("k") == 3
-    for name, value in (("k", 0), ("order", "alphabet"), ("no_such", 1), ("database", "x")):
+    for name, value in (
+        ("k", 0),
+        ("order", "alphabet"),
+        ("no_such", 1),
+        ("database", "x"),
+        ("publish", "x"),
+    ):
         with pytest.raises(InputError, match="setting"):
             store.set_setting(name, value, "boss")
     (row, *_) = store.audit()

@@ -140,10 +140,11 @@ def test_replacing_a_vote_is_refused_even_to_strangers(tmp_path: Path) -> None:
 
 
 def test_what_is_acknowledged_is_synced(store: LabelStore) -> None:
-    with store._database.reading() as connection:
-        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-                   for name in ("journal_mode", "synchronous", "foreign_keys")]  # fmt: skip
-    assert pragmas == ["wal", 2, 1]
+    sqlite = {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2, "PRAGMA foreign_keys": 1}
+    postgres = {"SHOW synchronous_commit": "on", "SHOW fsync": "on"}
+    with store._database.writing() as connection:
+        for query, expected in (sqlite if store._database.file else postgres).items():
+            assert connection.exec_driver_sql(query).scalar() == expected
 
 
 def test_a_backup_is_a_whole_store_and_taken_while_people_label(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ class Database:
             connection = connection.execution_options(vigil_writes=True)
             with connection.begin():
                 if self.file is None:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
                 yield connection
 

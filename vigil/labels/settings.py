@@ -12,7 +12,7 @@ from vigil.errors import InputError
 from vigil.labels.audit import record
 from vigil.labels.tables import SettingTable
 
-FIXED = ("database", "host", "port", "oidc_roles")  # a running server cannot follow them
+FIXED = ("database", "publish", "host", "port", "oidc_roles")  # for who has the machine alone
 
 
 def read_settings(connection: Connection, base: LabelingSection) -> LabelingSection:

@@ -18,7 +18,8 @@ def standing(votes: Sequence[Vote]) -> list[Vote]:
     """
     undos = {vote.vote_id for vote in votes if vote.kind is Kind.RETRACT}
     redone = {vote.retracts for vote in votes if vote.retracts in undos}
-    undone = {vote.retracts for vote in votes if vote.vote_id in undos - redone}
+    holding = undos - redone
+    undone = {vote.retracts for vote in votes if vote.vote_id in holding}
     newest: dict[tuple[str, str, bool], Vote] = {}
     for vote in sorted(votes, key=lambda vote: vote.vote_id):
         if vote.kind is not Kind.RETRACT and vote.vote_id not in undone:
