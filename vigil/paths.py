@@ -133,6 +133,11 @@ class Paths:
         """JSON of names, roles and password hashes; readable by its owner alone."""
         return self.labeling / "users.json"
 
+    @property
+    def prelabels(self) -> Path:
+        """CSV of what served recognizers suggest; no stage makes it."""
+        return self.labeling / "suggestions.csv"
+
     def model(self, name: str) -> Path:
         """Return the folder of checkpoints and exports of the recognizer `name`."""
         return self.models / name

@@ -59,6 +59,7 @@ FLOORS = [
         "vigil.ensemble",
         "vigil.fusion",
         "vigil.crop_graph",
+        "vigil.prelabel",
     },
     {"vigil.evaluation", "vigil.controls", "vigil.tuning"},
     {"vigil.frame_systems", "vigil.frame_judging"},

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.labels.ballots import undo, vote
-from vigil.labels.consensus import Rule, State, counts, settle, standing
+from vigil.labels.consensus import Rule, State, counts, settle
+from vigil.labels.standing import standing
 from vigil.labels.votes import Kind, Vote
 
 
@@ -85,12 +86,6 @@ def test_undo_lets_the_vote_before_stand_and_redo_the_vote_itself() -> None:
     back = undo(second)
     assert verdict([first, second, back]) == ("x", State.AGREED)
     assert verdict([first, second, back, undo(back)]) == ("y", State.AGREED)
-
-
-def test_nobody_takes_back_another_persons_vote() -> None:
-    mine = vote("c", "a", "x")
-    theirs = vote("c", "b", None, Kind.RETRACT, retracts=mine.vote_id)
-    assert verdict([mine, theirs]) == ("x", State.AGREED)
 
 
 def test_a_verdict_is_stale_when_its_label_rests_on_a_stale_vote() -> None:

@@ -32,5 +32,7 @@ class SimulateSection(Section):
     members: int = Field(ge=2, le=50, description="of the committee, trained on resampled labels")
     penalty: float = Field(gt=0, description="inverse strength of the regularization")
     share: Fraction = Field(description="of the macro-F1 with all labels that is to be reached")
-    strategies: tuple[tuple[Strategy, Spread], ...] = Field(min_length=1)
+    strategies: tuple[tuple[Strategy, Spread, Fraction], ...] = Field(
+        min_length=1, description="how clips are ranked, how kept apart, and with which weight"
+    )
     seed: int = Field(ge=0)

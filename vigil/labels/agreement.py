@@ -16,8 +16,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.labels.consensus import standing
 from vigil.labels.kappa import Floats, accuracy, cohen, fleiss
+from vigil.labels.standing import standing
 from vigil.labels.votes import Kind, Source, Vote
 
 ACCEPTED = frozenset({Source.ACCEPTED, Source.ACCEPTED_PAGE})
@@ -138,7 +138,7 @@ def agreement(
         The figures of independent ballots, and of all.
     """
     index = {name: place for place, name in enumerate(classes)}
-    ballots = [v for v in standing(votes) if v.kind is Kind.LABEL and v.label in index]
+    ballots = [v for v in standing(list(votes)) if v.kind is Kind.LABEL and v.label in index]
     own = [vote for vote in ballots if vote.source not in ACCEPTED]
     known = {clip: index[label] for clip, label in (gold or {}).items() if label in index}
     boot = _Bootstrap(resamples, seed)

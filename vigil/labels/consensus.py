@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from vigil.labels.standing import standing
 from vigil.labels.votes import Kind, Vote
 
 Rule = Literal["majority", "unanimous", "first"]
@@ -56,32 +57,6 @@ class Verdict:
         return tuple(vote for vote in self.votes if vote.label == self.label and _speaks(vote))
 
 
-def standing(votes: Iterable[Vote]) -> list[Vote]:
-    """Return the votes that stand: not retracted, an annotator's newest ballot on each clip.
-
-    A retracted retraction counts for nothing, so what it took back stands again. Only an
-    annotator's own retraction takes a vote back. Adjudications are apart from ballots: a reviewer
-    may have one of each on a clip.
-
-    Args:
-        votes: of any clips and annotators, in any order.
-
-    Returns:
-        Ascending by `vote_id`, without retractions.
-    """
-    gone: set[tuple[str, int | None]] = set()
-    kept: dict[tuple[str, str, bool], Vote] = {}
-    for vote in sorted(votes, key=lambda vote: -vote.vote_id):
-        if (vote.annotator, vote.vote_id) in gone:
-            continue
-        if vote.kind is Kind.RETRACT:
-            gone.add((vote.annotator, vote.retracts))
-            continue
-        key = vote.clip_id, vote.annotator, vote.kind is Kind.ADJUDICATE
-        kept.setdefault(key, vote)
-    return sorted(kept.values(), key=lambda vote: vote.vote_id)
-
-
 def settle(
     votes: Iterable[Vote], rule: Rule, min_votes: int, clip_ids: Iterable[str] = ()
 ) -> dict[str, Verdict]:
@@ -100,7 +75,7 @@ def settle(
         A verdict per clip: those of `clip_ids` in their order, then the others.
     """
     by_clip: dict[str, list[Vote]] = {clip_id: [] for clip_id in clip_ids}
-    for vote in standing(votes):
+    for vote in standing(list(votes)):
         by_clip.setdefault(vote.clip_id, []).append(vote)
     return {clip_id: _verdict(clip_id, own, rule, min_votes) for clip_id, own in by_clip.items()}
 

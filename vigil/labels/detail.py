@@ -83,16 +83,18 @@ def events_of(judged: Sequence[tuple[Clip, Detail]], normal: str) -> list[Event]
     rest = [
         part
         for event in untold
-        if not any(_overlap(event, other) for other in told)
+        if not any(_meet(event, other, 0.0) for other in told)
         for part in _without(event, calm)
     ]
     found = told + _joined(rest)
     return sorted(found, key=lambda one: (one.video_id, one.start_s, one.end_s, one.label))
 
 
-def _overlap(one: Event, other: Event) -> bool:
+def _meet(one: Event, other: Event, slack_s: float) -> bool:
+    """Say whether events of one class overlap by more than `-slack_s`."""
     same = one.video_id == other.video_id and one.label == other.label
-    return same and one.start_s <= other.end_s + _TOUCH_S and other.start_s <= one.end_s + _TOUCH_S
+    shared_s = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
+    return same and shared_s > -slack_s
 
 
 def _joined(events: Sequence[Event]) -> list[Event]:
@@ -101,7 +103,7 @@ def _joined(events: Sequence[Event]) -> list[Event]:
     for event in sorted(events, key=lambda one: (one.video_id, one.start_s, one.end_s, one.label)):
         for place, other in enumerate(found):
             people = set(event.track_ids), set(other.track_ids)
-            if _overlap(event, other) and (not all(people) or people[0] & people[1]):
+            if _meet(event, other, _TOUCH_S) and (not all(people) or people[0] & people[1]):
                 found[place] = replace(
                     other,
                     start_s=min(event.start_s, other.start_s),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vigil.errors import InputError
-from vigil.labels.consensus import settle, standing
+from vigil.labels.consensus import settle
 from vigil.labels.detail import detail
 from vigil.labels.formats import Format
 from vigil.labels.formats.records import Footage, Record
+from vigil.labels.standing import standing
 from vigil.labels.store import LabelStore
 from vigil.labels.votes import Draft, Kind, Source, Vote
 
@@ -127,9 +128,3 @@ def _span(
     if start_s is None and end_s is None:
         return None, None
     return first_s if start_s is None else start_s, last_s if end_s is None else end_s
-
-
-def summary(found: Sequence[Record]) -> str:
-    """Say in a few words what records are of."""
-    clips = len({one.clip.clip_id for one in found})
-    return f"{len(found)} judgments of {clips} clips"

@@ -98,6 +98,9 @@ def statistics(
     rows: Sequence[Mapping[str, Any]], dataset: DatasetSection
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Return (N, F) motion statistics, see `vigil.models.kinematics`, and (N,) labels."""
+    from vigil.compat import apply
+
+    apply()
     import torch
 
     from vigil.models.kinematics import KinematicsBackbone
@@ -140,15 +143,15 @@ def simulate(task: Task, params: SimulateSection) -> tuple[list[Curve], float]:
     final = _macro_f1(task, _fit(task, everything, params))
     goal = params.share * final
     found = []
-    for strategy, spread in params.strategies:
-        runs = [_run(task, params, strategy, spread, run) for run in range(params.runs)]
+    for strategy, spread, weight in params.strategies:
+        runs = [_run(task, params, strategy, spread, weight, run) for run in range(params.runs)]
         found.append((strategy, spread, np.array(runs)))
     reference = found[0][2]
     return [_curve(*one, reference, goal, params) for one in found], final
 
 
 def _run(
-    task: Task, params: SimulateSection, strategy: Strategy, spread: Spread, run: int
+    task: Task, params: SimulateSection, strategy: Strategy, spread: Spread, weight: float, run: int
 ) -> Floats:
     """Label the pool in one strategy's order; return the macro-F1 at every number of labels."""
     rng = np.random.default_rng([params.seed, run])
@@ -169,7 +172,7 @@ def _run(
         pool, done = (
             Pool([task.videos[i] for i in rows], task.features[rows]) for rows in (left, labeled)
         )
-        chosen = choose(scores, pool, done, params.batch, spread, 1.0 if spread == "video" else 0.5)
+        chosen = choose(scores, pool, done, params.batch, spread, weight)
         labeled = np.concatenate([labeled, left[chosen]])
         left = np.delete(left, chosen)
     return np.interp(np.arange(params.start, len(task.labels) + 1), counts, reached)
