@@ -118,7 +118,8 @@ class Api:
         return await self._service.call(self._assign, me.name, count), 200
 
     def _assign(self, name: str, count: int) -> dict[str, Any]:
-        rows = self._store.assign(name, count, scores=None)
+        scores = self._service.ranker.scores(self._store.settings().order)
+        rows = self._store.assign(name, count, scores=scores)
         clips = clips_json(self._service, rows, name)
         return {"clips": clips, "page": 0, "pages": 1, "total": len(clips)}
 
@@ -170,10 +171,11 @@ class Api:
         return await self._service.call(self._list_disputed, page, size, me.name), 200
 
     def _list_disputed(self, page: int, size: int, name: str) -> dict[str, Any]:
+        settings = self._store.settings()
         verdicts = settle(
             self._store.votes(standing=True),
-            self._service.setting("consensus"),
-            self._service.setting("min_votes"),
+            settings.consensus,
+            settings.min_votes,
         )
         disputed = sorted(key for key, one in verdicts.items() if one.state is State.DISPUTED)
         found = self._clips_of(disputed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from vigil.errors import Conflict, InputError, NotFound, StoreError, StoreFull, 
 
 HOME = Path(__file__).with_name("Home.py")
 _LOG = logging.getLogger(__name__)
+_FULL = "no room is left on the server's disk; nothing was saved"
 _STREAMLIT = {
     "browser.gatherUsageStats": False,
     "client.showErrorDetails": "none",  # a traceback names places of this computer
@@ -81,7 +83,12 @@ def build(service: Service, hosts: frozenset[str]) -> Starlette:
 
 async def _expected(_: Request, error: Exception) -> Response:
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-    return JSONResponse({"error": str(error)}, status)
+    reason = str(error)
+    if isinstance(error, StoreError):  # it names places of this computer
+        _LOG.error("%s", error)
+        full = isinstance(error, StoreFull)
+        reason = _FULL if full else "the label store does not answer; nothing was saved"
+    return JSONResponse({"error": reason}, status)
 
 
 async def _http(_: Request, error: Exception) -> Response:
@@ -90,13 +97,10 @@ async def _http(_: Request, error: Exception) -> Response:
 
 
 async def _os(_: Request, error: Exception) -> Response:
-    import errno
-
     full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
     if not full:
         _LOG.error("label: %r", error)
-    return JSONResponse({"error": "no room left on the disk" if full else "internal error"},
-                        507 if full else 500)  # fmt: skip
+    return JSONResponse({"error": _FULL if full else "internal error"}, 507 if full else 500)
 
 
 async def _unexpected(_: Request, error: Exception) -> Response:

@@ -21,13 +21,14 @@ def clips_json(service: Service, rows: Sequence[ClipRow], annotator: str) -> lis
         annotator: whose votes are told; nobody else's are.
     """
     mine = my_votes(service, rows, annotator)
-    suggested = service.suggester.all() if service.setting("show_suggestions") else {}
+    settings = service.store.settings()
+    system = settings.suggestions if settings.show_suggestions else ""
     keys = service.video_keys({row.clip.video_id for row in rows})
     there = {name for name in keys if (service.paths.proxies / f"{name}.mp4").is_file()}
     found = []
     for row in rows:
         clip, own = row.clip, mine.get(row.clip.clip_id)
-        one = suggested.get(clip.clip_id)
+        one = service.suggester.suggest(clip.clip_id, system) if system else None
         key = keys.get(clip.video_id, "")
         found.append(
             {

@@ -16,7 +16,7 @@ from labeling_ui.app import build
 from labeling_ui.auth import Doorkeeper
 from labeling_ui.service import Service
 from labeling_ui.sessions import Sessions
-from labeling_ui.suggesting import Suggester
+from labeling_ui.suggesting import Ranker, Suggester
 from vigil.config import Config, LabelingSection
 from vigil.errors import InputError, ServerError
 from vigil.labels.project import open_store, sync
@@ -119,7 +119,9 @@ def _opened(config: Config, paths: Paths) -> Iterator[Service]:
         )
         for video_id in sync(store, paths):
             _LOG.warning("label: %s: expected its video, got none; its clips stay", video_id)
-        yield Service(config, paths, store, doorkeeper, Suggester(paths.suggestions, config))
+        suggester = Suggester(paths, config)
+        ranker = Ranker(store, suggester, paths, config)
+        yield Service(config, paths, store, doorkeeper, suggester, ranker)
     finally:
         store.close()
 

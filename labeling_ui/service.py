@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
 
 from labeling_ui.auth import Doorkeeper
-from labeling_ui.suggesting import Suggester
+from labeling_ui.suggesting import Ranker, Suggester
 from vigil.config import Config
 from vigil.errors import NotFound
 from vigil.labels.store import LabelStore
@@ -31,6 +31,7 @@ class Service:
         store: its votes.
         doorkeeper: who may come in.
         suggester: what systems suggest.
+        ranker: what the queue goes by.
     """
 
     config: Config
@@ -38,12 +39,9 @@ class Service:
     store: LabelStore
     doorkeeper: Doorkeeper
     suggester: Suggester
+    ranker: Ranker
     _video_ids: dict[str, str] = field(default_factory=dict)
     _limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_THREADS))
-
-    def setting(self, name: str) -> Any:
-        """Return a field of `labeling`: as an admin set it, else as the parameters do."""
-        return self.store.setting(name)
 
     def video_id(self, key: str) -> str:
         """Return the video of an opaque key; keys never change hands, so they are remembered.
@@ -52,18 +50,22 @@ class Service:
             NotFound: there is none.
         """
         if key not in self._video_ids:
-            self._video_ids.update((video.key, video.video_id) for video in self.store.videos())
+            self._learn()
         if key not in self._video_ids:
             raise NotFound(f"video: expected the key of a video, got {key!r:.40}")
         return self._video_ids[key]
 
     def video_keys(self, video_ids: Collection[str]) -> dict[str, str]:
         """Return the opaque keys of videos by their ids."""
-        known = {name: key for key, name in self._video_ids.items()}
+        known = {name: key for key, name in self._video_ids.copy().items()}
         if not known.keys() >= set(video_ids):
-            self._video_ids.update((video.key, video.video_id) for video in self.store.videos())
-            known = {name: key for key, name in self._video_ids.items()}
+            self._learn()
+            known = {name: key for key, name in self._video_ids.copy().items()}
         return {name: known[name] for name in video_ids if name in known}
+
+    def _learn(self) -> None:
+        found = {video.key: video.video_id for video in self.store.videos()}
+        self._video_ids.update(found)
 
     async def call(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run what may wait for a disk in a thread, so that the event loop stays free."""

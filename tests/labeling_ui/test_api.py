@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
-from labeling_ui.suggesting import Suggester
+from labeling_ui.suggesting import Ranker, Suggester
 from tests.labeling_ui.projects import CLASSES, Project, make
-from tests.labeling_ui.servers import Annotator, Server, token
-from vigil.labels.project import open_store
-from vigil.labels.votes import Kind
+from tests.labeling_ui.servers import Annotator, Server, serving, token
+from vigil.labels.project import open_store, sync
+from vigil.labels.votes import Draft, Kind
 from vigil.schema import Suggestion, write_clips, write_suggestions
 
 LABEL = {"kind": "label", "label": CLASSES[0]}
@@ -230,22 +233,69 @@ def test_suggestions_are_those_of_the_configured_system_until_they_are_hidden(
     assert ann.clips()[0]["suggestion"] is None
     store.set_setting("show_suggestions", True, "adam")
     store.close()
-    suggester = Suggester(team.paths.suggestions, team.config)
-    assert suggester.all()[team.clips[0].clip_id].label == CLASSES[1]
-    one = Suggestion(team.clips[0].clip_id, "zero_shot_box", (0.9, 0.1, 0.0, 0.0, 0.0))
-    write_suggestions(team.paths.suggestions, [one], CLASSES)
-    assert {key: found.label for key, found in suggester.all().items()} == {
-        team.clips[0].clip_id: CLASSES[0]
-    }  # fmt: skip
-    team.paths.suggestions.unlink()
-    assert suggester.all() == {}
+    store = open_store(team.config, team.paths)
+    store.set_setting("suggestions", "zero_shot_frame", "adam")
+    assert ann.clips()[0]["suggestion"]["system"] == "zero_shot_frame"
+    store.close()
+
+
+def test_suggestions_are_read_anew_when_their_file_changes(tmp_path: Path) -> None:
+    project = make(tmp_path, people=False, videos=1)
+    suggester, clip_id = Suggester(project.paths, project.config), project.clips[0].clip_id
+    first = suggester.suggest(clip_id, "zero_shot_box")
+    assert first is not None
+    assert first.label == CLASSES[1]
+    one = Suggestion(clip_id, "zero_shot_box", (0.9, 0.1, 0.0, 0.0, 0.0))
+    write_suggestions(project.paths.suggestions, [one], CLASSES)
+    second = suggester.suggest(clip_id, "zero_shot_box")
+    assert second is not None
+    assert second.label == CLASSES[0]
+    assert suggester.suggest(clip_id, "no such system") is None
+    project.paths.suggestions.write_text("damaged", "utf-8")
+    assert suggester.suggest(clip_id, "zero_shot_box") is None, "people can label without"
+    project.paths.suggestions.unlink()
+    assert suggester.suggest(clip_id, "zero_shot_box") is None
+
+
+def test_the_queue_goes_by_what_is_suspected_and_ranks_once_a_minute(tmp_path: Path) -> None:
+    project = make(tmp_path, people=False, videos=2)
+    worst = project.clips[7].clip_id
+    odd, usual = (0.1, 0.9, 0.0, 0.0, 0.0), (0.9, 0.1, 0.0, 0.0, 0.0)
+    said = [
+        Suggestion(clip.clip_id, "zero_shot_box", odd if clip.clip_id == worst else usual)
+        for clip in project.clips
+    ]
+    write_suggestions(project.paths.suggestions, said, CLASSES)
+    store, now = open_store(project.config, project.paths), [0.0]
+    sync(store, project.paths)
+    suggester = Suggester(project.paths, project.config)
+    ranker = Ranker(store, suggester, project.paths, project.config, lambda: now[0])
+    scores = ranker.scores("suspicion")
+    assert max(scores, key=scores.__getitem__) == worst
+    assert ranker.scores("chance") == {}
+    store.cast([Draft("token-12345", worst, "ann", Kind.LABEL, CLASSES[0])])
+    assert ranker.scores("suspicion") is scores
+    now[0] = 61
+    assert worst not in ranker.scores("suspicion")
+    store.close()
+
+
+def test_a_page_s_connection_that_breaks_leaves_the_api_up(ann: Annotator, server: Server) -> None:
+    cookie = {"Cookie": f"vigil_session={ann.client.cookies['vigil_session']}"}
+    address = server.address.replace("http://", "ws://") + "/_stcore/stream"
+    for message in (b"\xff" * 1000, "text", b""):
+        with connect(
+            address, origin=Origin(server.address), additional_headers=cookie,
+            subprotocols=[Subprotocol("streamlit")],
+        ) as page:  # fmt: skip
+            page.send(message)
+        assert ann.get("/api/me")["name"] == "ann"
+    ann.vote({"clip": ann.clips()[0]["key"], **LABEL}).raise_for_status()
 
 
 @pytest.mark.slow
-def test_a_clip_cut_anew_keeps_its_vote_and_says_so(tmp_path_factory: Any) -> None:
-    from tests.labeling_ui.servers import serving
-
-    project = make(tmp_path_factory.mktemp("recut"), videos=1)
+def test_a_clip_cut_anew_keeps_its_vote_and_says_so(tmp_path: Path) -> None:
+    project = make(tmp_path, videos=1)
     with serving(project.params) as server:
         ann = server.sign_in("ann")
         ann.vote({"clip": ann.clips()[0]["key"], **LABEL}).raise_for_status()
