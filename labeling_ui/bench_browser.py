@@ -75,6 +75,17 @@ def measure_browser(
     return found | {"annotators": len(passwords), "pace_s": pace_s}
 
 
+def in_words(found: dict[str, Any]) -> str:
+    """Return what `measure_browser` found as lines to print."""
+    key = found["key_to_ack_ms"]
+    return (
+        f"  in Chromium, among {found['annotators']} annotators: {found['clips_per_hour']} clips/h "
+        f"by key; key to acknowledged p50 {key['p50']:.0f} ms, p95 {key['p95']:.0f} ms\n"
+        f"    first page {found['first_page_s']:.2f} s after the click, {found['reload_s']:.2f} s "
+        f"after a reload; server memory {found['memory_mb']:.0f} MB"
+    )
+
+
 def _open(page: Page, address: str, name: str, password: str) -> dict[str, float]:
     """Sign in and open a video; measure from the click, and from an address typed anew."""
     page.goto(f"{address}/login")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labeling_ui.bench import measure, served
-from labeling_ui.bench_browser import find_chromium, measure_browser
+from labeling_ui.bench_browser import find_chromium, in_words, measure_browser
 from labeling_ui.bench_project import generate
 from vigil.command import run
 from vigil.config import Config
@@ -43,7 +43,7 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     write_json(paths.reports / "label_benchmark.json", found | {"environment": describe()})
     for name in ("paced", "flat_out"):
         print(_lines(name, found[name]))
-    print(_browser(found["browser"]) if "browser" in found else "  browser: no Chromium here")
+    print(in_words(found["browser"]) if "browser" in found else "  browser: no Chromium here")
 
 
 def _lines(name: str, found: dict[str, Any]) -> str:
@@ -59,16 +59,6 @@ def _lines(name: str, found: dict[str, Any]) -> str:
         f"    list of videos after {found['videos_ms_after']:7.1f} ms",
         f"    server memory        {found['memory_mb']:7.1f} MB  (bar: < {_MEMORY_MB:.0f} MB)",
     ])  # fmt: skip
-
-
-def _browser(found: dict[str, Any]) -> str:
-    key = found["key_to_ack_ms"]
-    return (
-        f"  in Chromium, among {found['annotators']} annotators: {found['clips_per_hour']} clips/h "
-        f"by key; key to acknowledged p50 {key['p50']:.0f} ms, p95 {key['p95']:.0f} ms\n"
-        f"    first page {found['first_page_s']:.2f} s after the click, {found['reload_s']:.2f} s "
-        f"after a reload; server memory {found['memory_mb']:.0f} MB"
-    )
 
 
 if __name__ == "__main__":

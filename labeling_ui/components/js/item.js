@@ -16,7 +16,7 @@ class Item {
   }
 
   get stale() {
-    return Boolean(this.clip.stale || (this.mine && this.mine.stale));
+    return Boolean(this.mine?.stale);
   }
 
   get gone() {
