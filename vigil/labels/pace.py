@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
-from vigil.labels.consensus import standing
+from vigil.labels.standing import standing
 from vigil.labels.votes import Kind, Vote
 
 _PAUSE_S = 300.0  # longer between two votes, and somebody was away
@@ -54,7 +54,7 @@ class Progress:
     hours_left: float | None
 
 
-def progress(votes: Iterable[Vote], clip_ids: Collection[str], k: int, now: datetime) -> Progress:
+def progress(votes: Sequence[Vote], clip_ids: Collection[str], k: int, now: datetime) -> Progress:
     """Count what is done and tell how long the rest takes.
 
     Args:
