@@ -45,6 +45,7 @@ demo: $(READY) ## From synthetic footage to a served, measured recognizer, end t
 	@python -m stages.demo
 
 test: $(READY) ## Run the whole test suite
+	@requirements/system.sh --browser || echo "test: no Chromium: the browser's tests are skipped"
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## Format, lint, types and the fast tests

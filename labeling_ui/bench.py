@@ -161,8 +161,8 @@ async def measure(
         return {
             "annotators": len(people), "pace_s": pace_s, "first_page_clips": len(first),
             "votes": sum(len(one.keys_s) for one in people),
-            "key_to_ack_ms": _spread([s for one in people for s in one.keys_s]),
-            "page_ms": _spread([s for one in people for s in one.pages_s]),
+            "key_to_ack_ms": spread([s for one in people for s in one.keys_s]),
+            "page_ms": spread([s for one in people for s in one.pages_s]),
             "first_page_ms": round(first_page_s * 1000, 1),
             "videos_ms_after": round((time.perf_counter() - begin) * 1000, 1),
             "votes_per_s": round(sum(len(one.keys_s) for one in people) / seconds, 1),
@@ -185,7 +185,7 @@ def _from(videos: Sequence[str], number: int) -> list[str]:
     return [*videos[start:], *videos[:start]]
 
 
-def _spread(seconds: Sequence[float]) -> dict[str, float]:
+def spread(seconds: Sequence[float]) -> dict[str, float]:
     """Return quantiles in milliseconds."""
     values = np.asarray(seconds) * 1000
     return {

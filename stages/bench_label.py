@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labeling_ui.bench import measure, served
+from labeling_ui.bench_browser import find_chromium, in_words, measure_browser
 from labeling_ui.bench_project import generate
 from vigil.command import run
 from vigil.config import Config
@@ -35,9 +36,14 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
                 )
                 for name, pace_s in (("paced", arguments.pace), ("flat_out", 0.0))
             }
+            if find_chromium():
+                found["browser"] = measure_browser(
+                    server, project.passwords, config.classes[0], arguments.votes, arguments.pace
+                )
     write_json(paths.reports / "label_benchmark.json", found | {"environment": describe()})
-    for name, one in found.items():
-        print(_lines(name, one))
+    for name in ("paced", "flat_out"):
+        print(_lines(name, found[name]))
+    print(in_words(found["browser"]) if "browser" in found else "  browser: no Chromium here")
 
 
 def _lines(name: str, found: dict[str, Any]) -> str:

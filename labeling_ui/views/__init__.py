@@ -1,0 +1,1 @@
+"""The pages: what they show. What they know comes from `vigil.labels`."""
