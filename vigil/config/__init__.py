@@ -20,6 +20,7 @@ from vigil.config.base import (
     Side,
     Size,
 )
+from vigil.config.benchmark import BenchmarkProtocol, BenchmarkSection, BenchmarkSystem
 from vigil.config.frames import AlarmSection, FramesSection, View, ZeroShotSection
 from vigil.config.learning import (
     AugmentSection,
@@ -61,7 +62,6 @@ from vigil.config.recognizers import (
     STGCNSection,
 )
 from vigil.config.results import (
-    BenchmarkSection,
     EnsembleSection,
     EvaluateSection,
     ExportSection,
@@ -75,7 +75,9 @@ __all__ = [
     "AAGCNSection",
     "AlarmSection",
     "AugmentSection",
+    "BenchmarkProtocol",
     "BenchmarkSection",
+    "BenchmarkSystem",
     "CTRGCNSection",
     "ClipGRUSection",
     "ClipsSection",
