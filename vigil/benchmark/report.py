@@ -13,7 +13,7 @@ from vigil.benchmark.claims import PAPER, PAPER_GAIN, TITLES, Claim, best, claim
 from vigil.benchmark.gain import BatchGain
 from vigil.benchmark.row import FLAT, Row
 from vigil.benchmark.search import Goodput
-from vigil.errors import ModelError
+from vigil.errors import InputError, ModelError, ServerError
 from vigil.schema import write_json, write_text
 
 
@@ -74,6 +74,11 @@ class Report:
         return sum(row.wrong for row in self.rows)
 
     @property
+    def batches(self) -> bool:
+        """Whether both Triton systems were to be compared."""
+        return {"triton_no_batching", "triton_dynamic_batching"} <= {r.system for r in self.rows}
+
+    @property
     def on_gpu(self) -> bool:
         """Whether ONNX Runtime computed on a GPU."""
         return "CUDAExecutionProvider" in dict(self.environment.get("providers", {})).values()
@@ -84,9 +89,17 @@ class Report:
             raise self.failure
         if self.wrong:
             checked = sum(row.checked for row in self.rows)
+            first = next(row.why_wrong for row in self.rows if row.wrong)
             raise ModelError(
                 f"benchmark: {self.model}: expected right answers, got {self.wrong} wrong of "
-                f"{checked} checked"
+                f"{checked} checked; the first: {first}"
+            )
+        silent = [row for row in self.rows if not row.n]
+        if silent:
+            first = silent[0].failures[0]["first"] if silent[0].failures else "no request ended"
+            raise ServerError(
+                f"benchmark: {silent[0].system} {silent[0].title}: expected answers, got none: "
+                f"{first}"
             )
 
     def verdict(self) -> str:
@@ -115,7 +128,7 @@ class Report:
 
     def _batching(self) -> str:
         served, device, claimed = self.served_gain, self.device_gain, self.claimed_gain
-        if device is None:
+        if device is None or not self.batches:
             return ""
         if served is None or claimed is None:
             return "No verdict on batching: one of the two Triton systems answered nothing."
@@ -217,8 +230,15 @@ def write(folder: Path, report: Report, name: str = "benchmark") -> list[Path]:
         The paths, JSON first.
 
     Raises:
-        OSError: the disk is full, or the folder not to be written; nothing half-written stays.
+        InputError: the disk is full, or the folder not to be written; nothing half-written stays.
     """
+    try:
+        return _write(folder, report, name)
+    except OSError as error:
+        raise InputError(f"benchmark: {folder}: expected to write there, got: {error}") from error
+
+
+def _write(folder: Path, report: Report, name: str) -> list[Path]:
     from vigil.benchmark.charts import draw, plots
     from vigil.benchmark.pages import page
 

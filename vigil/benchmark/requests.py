@@ -6,7 +6,7 @@ shared memory region that the server knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +95,13 @@ def grpc_request(
     return bytes(request.SerializeToString())
 
 
-def read_http(answer: bytes) -> dict[str, Array]:
-    """Return the tensors of a whole HTTP answer; those in shared memory are left out."""
+def read_http(answer: bytes, elsewhere: Container[str] = ()) -> dict[str, Array]:
+    """Return the tensors of a whole HTTP answer.
+
+    Args:
+        answer: head and body.
+        elsewhere: outputs that lie in shared memory instead.
+    """
     from tritonclient.http import InferResult
 
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -106,23 +111,17 @@ def read_http(answer: bytes) -> dict[str, Array]:
             length = int(line.split(b":", 1)[1])
     result = InferResult.from_response_body(body, header_length=length)
     names = [output["name"] for output in result.get_response()["outputs"]]
-    found = {name: result.as_numpy(name) for name in names}
-    return {name: array for name, array in found.items() if array is not None}
+    return {name: result.as_numpy(name) for name in names if name not in elsewhere}
 
 
-def read_grpc(answer: bytes) -> dict[str, Array]:
-    """Return the tensors of a serialized ModelInferResponse, likewise."""
+def read_grpc(answer: bytes, elsewhere: Container[str] = ()) -> dict[str, Array]:
+    """Return the tensors of a serialized ModelInferResponse; arguments as for `read_http`."""
     from tritonclient.grpc import InferResult, service_pb2
 
     response = service_pb2.ModelInferResponse.FromString(answer)
     result = InferResult(response)
-    in_message = [o.name for o in response.outputs if "shared_memory_region" not in o.parameters]
-    return {name: result.as_numpy(name) for name in in_message}
-
-
-def raw_size(array: Array) -> int:
-    """Return how many bytes an array takes in a message."""
-    return len(_raw(array)) if array.dtype == object else array.nbytes
+    names = [output.name for output in response.outputs if output.name not in elsewhere]
+    return {name: result.as_numpy(name) for name in names}
 
 
 def _raw(array: Array) -> bytes:

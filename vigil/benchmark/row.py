@@ -93,6 +93,7 @@ class Row:
     timeouts: int
     checked: int
     wrong: int
+    why_wrong: str
     queue_ms: float | None
     compute_input_ms: float | None
     compute_infer_ms: float | None
@@ -181,6 +182,7 @@ def summarize(
         timeouts=sum(_count(window, TIMEOUT) for window in windows),
         checked=sum(one.checked for one in kept),
         wrong=sum(len(one.wrong) for one in measured),
+        why_wrong=next((why for one in measured for why in one.wrong), ""),
         **_server(kept),
         **_cost(system, kept, seconds),
         failures=_failures(windows),

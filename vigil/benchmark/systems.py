@@ -170,7 +170,7 @@ def triton(
             ]
             return _Shared(await connect(urls[transport], own, timeout_s), shared, place)
 
-        yield system(open_lane, lambda answer: read(answer[0]) | shared.read(answer[1]))
+        yield system(open_lane, lambda answer: read(answer[0], answer[1]) | shared.read(answer[1]))
 
 
 class _Shared:
