@@ -22,6 +22,7 @@ _POLL_S = 0.005
 _WARMUP_LIMIT_S = 30.0  # after which the window opens though a caller still waits
 _FAILED_PAUSE_S = 0.01
 _FIRST_LANES = 16
+_YIELD_EVERY = 16
 _SELECT_LIMIT = 400  # connections; beyond, select() runs out of file descriptors
 _now = time.perf_counter
 
@@ -78,38 +79,60 @@ def drive(
         The window.
     """
     lanes = load.concurrency if isinstance(load, Closed) else max_lanes
-    log = Log()
+    ask, watch = _Ask(open_lane, Log(), share), _Watch(lanes)
     run: _Callers | _Clock
     if isinstance(load, Closed):
-        run = _Callers(open_lane, log, load, share, turn)
+        run = _Callers(ask, watch, load, turn)
     else:
-        run = _Clock(open_lane, log, load, share, turn, max_lanes, timeout_s)
+        run = _Clock(ask, watch, load, turn, max_lanes, timeout_s)
     gc.collect()
     gc.disable()  # a collection in the middle would be somebody's latency
     try:
-        with asyncio.Runner(loop_factory=lambda: _loop(lanes)) as runner:
+        with asyncio.Runner(loop_factory=watch.loop) as runner:
             return runner.run(run.window(seconds, warmup_s, on_edge))
     finally:
         gc.enable()
 
 
-def _loop(lanes: int) -> asyncio.AbstractEventLoop:
-    """Return an event loop whose timers are exact to microseconds; epoll's go by milliseconds."""
-    exact = lanes <= _SELECT_LIMIT
-    return asyncio.SelectorEventLoop(selectors.SelectSelector() if exact else None)
+class _Watch:
+    """Reads what the client itself spends: processor time, and time in which it did not wait."""
+
+    def __init__(self, lanes: int) -> None:
+        # select() has timers exact to microseconds; epoll's go by milliseconds.
+        exact = lanes <= _SELECT_LIMIT
+        self.selector = selectors.SelectSelector() if exact else selectors.DefaultSelector()
+        self.idle = 0.0
+        self._select = self.selector.select
+        self.selector.select = self._idle  # type: ignore[method-assign]
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return an event loop whose waiting is watched."""
+        return asyncio.SelectorEventLoop(self.selector)
+
+    def read(self) -> tuple[float, float]:
+        """Return processor seconds of the process, and seconds the loop was busy, so far."""
+        return time.process_time(), _now() - self.idle
+
+    def _idle(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        began = _now()
+        try:
+            return self._select(timeout)
+        finally:
+            self.idle += _now() - began
 
 
-class _Run:
-    """What callers and clock share: asking once, writing down, keeping a share of the answers."""
+class _Ask:
+    """Asks once, writes down what came of it, and keeps a share of the answers."""
 
     def __init__(self, open_lane: OpenLane, log: Log, share: float) -> None:
         self.open_lane, self.log = open_lane, log
         self.stride = round(1 / share) if share > 0 else 0
         self.opened = float("inf")
-        self.cpu = 0.0
 
-    async def ask(self, index: int, lane: Lane | None, turn: int, due: float, ready: float) -> Any:
-        """Ask once; return the lane to go on with, None when it broke."""
+    async def __call__(
+        self, index: int, lane: Lane | None, turn: int, due: float, ready: float
+    ) -> Lane | None:
+        """Return the lane to go on with, None when it broke."""
         sent = _now()
         try:
             if lane is None:
@@ -127,42 +150,38 @@ class _Run:
             self.log.keep(done, turn, answer)
         return lane
 
-    async def edge(self, on_edge: Hook) -> float:
-        """Call the hook without holding up the load, and return the time."""
-        await asyncio.to_thread(on_edge)
-        return _now()
 
-
-class _Callers(_Run):
+class _Callers:
     """A closed loop."""
 
-    def __init__(
-        self, open_lane: OpenLane, log: Log, load: Closed, share: float, turn: int
-    ) -> None:
-        super().__init__(open_lane, log, share)
+    def __init__(self, ask: _Ask, watch: _Watch, load: Closed, turn: int) -> None:
+        self.ask, self.watch, self.log = ask, watch, ask.log
         self.concurrency, self.turn, self.stopped = load.concurrency, turn, False
         self.answered: set[int] = set()
 
     async def window(self, seconds: float, warmup_s: float, on_edge: Hook) -> Window:
-        began = _now()
+        """Run it and return what was measured."""
         async with asyncio.TaskGroup() as group:
             for index in range(self.concurrency):
                 group.create_task(self._call(index))
-            while (spent := _now() - began) < max(warmup_s, _WARMUP_LIMIT_S):
-                if spent >= warmup_s and len(self.answered) == self.concurrency:
-                    break
-                await asyncio.sleep(_POLL_S)
-            self.opened = await self.edge(on_edge)
-            cpu, before = time.process_time(), self.log.count
+            await self._warm(warmup_s)
+            await asyncio.to_thread(on_edge)
+            opened = self.ask.opened = _now()
+            spent, before = self.watch.read(), self.log.count
             await asyncio.sleep(seconds)
-            while (
-                self.log.count - before < self.concurrency and _now() - self.opened < 10 * seconds
-            ):
+            while self.log.count - before < self.concurrency and _now() - opened < 10 * seconds:
                 await asyncio.sleep(_POLL_S)
             closed, self.stopped = _now(), True
-            cpu = time.process_time() - cpu
-        await self.edge(on_edge)
-        return self.log.window(self.opened, closed, self.concurrency, cpu)
+            cost = _since(spent, self.watch.read())
+        await asyncio.to_thread(on_edge)
+        return self.log.window(opened, closed, self.concurrency, *cost)
+
+    async def _warm(self, warmup_s: float) -> None:
+        began = _now()
+        while (spent := _now() - began) < max(warmup_s, _WARMUP_LIMIT_S):
+            if spent >= warmup_s and len(self.answered) == self.concurrency:
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def _call(self, index: int) -> None:
         lane: Lane | None = None
@@ -180,14 +199,13 @@ class _Callers(_Run):
                 lane.close()
 
 
-class _Clock(_Run):
+class _Clock:
     """An open loop."""
 
     def __init__(
-        self, open_lane: OpenLane, log: Log, load: Open, share: float, turn: int, lanes: int,
-        timeout_s: float,
-    ) -> None:  # fmt: skip
-        super().__init__(open_lane, log, share)
+        self, ask: _Ask, watch: _Watch, load: Open, turn: int, lanes: int, timeout_s: float
+    ) -> None:
+        self.ask, self.watch, self.log = ask, watch, ask.log
         self.load, self.turn, self.timeout_s = load, turn, timeout_s
         self.idle: list[tuple[int, Lane | None]] = [(i, None) for i in reversed(range(lanes))]
         self.waiting: deque[tuple[float, int]] = deque()
@@ -195,44 +213,50 @@ class _Clock(_Run):
         self.lanes, self.most = lanes, 0
 
     async def window(self, seconds: float, warmup_s: float, on_edge: Hook) -> Window:
+        """Run it and return what was measured."""
         warmup_s = 0.0 if self.load.seconds is not None else warmup_s
         seconds = self.load.seconds or seconds
         offsets = self.load.offsets(warmup_s + seconds, self.turn).tolist()
-        await self.edge(on_edge)
+        await asyncio.to_thread(on_edge)
         try:
             await self._connect()
             began = _now() + _POLL_S
-            self.opened = began + warmup_s
-            cpu = await self._send(began, offsets, warmup_s)
-            closed = self.opened + seconds
+            opened = self.ask.opened = began + warmup_s
+            closed = opened + seconds
+            spent = await self._send(began, offsets, warmup_s)
             await asyncio.sleep(max(0.0, closed - _now()))
-            cpu = time.process_time() - cpu
+            cost = _since(spent, self.watch.read())
+            late = max(1.0, (_now() - opened) / seconds)  # the client did not keep up
             while self.tasks:
                 await asyncio.wait(self.tasks)
         finally:
             for _, lane in self.idle:
                 if lane is not None:
                     lane.close()
-        await self.edge(on_edge)
-        return self.log.window(self.opened, closed, self.most, cpu)
+        await asyncio.to_thread(on_edge)
+        return self.log.window(opened, closed, self.most, cost[0] / late, cost[1] / late)
 
     async def _connect(self) -> None:
         """Open a few connections beforehand; what fails here fails again, and is counted then."""
         for place in range(1, min(_FIRST_LANES, self.lanes) + 1):
             index, _ = self.idle[-place]
             with contextlib.suppress(Exception):
-                self.idle[-place] = (index, await self.open_lane(index))
+                self.idle[-place] = (index, await self.ask.open_lane(index))
 
-    async def _send(self, began: float, offsets: list[float], warmup_s: float) -> float:
-        """Make every request when it is due; return the processor time as the window opened."""
-        cpu = time.process_time()
+    async def _send(
+        self, began: float, offsets: list[float], warmup_s: float
+    ) -> tuple[float, float]:
+        """Make every request when it is due; return the cost so far as the window opened."""
+        spent = self.watch.read()
         for number, offset in enumerate(offsets):
             if (left := began + offset - _now()) > 0:
                 await asyncio.sleep(left)
+            elif number % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # behind: answers are to be read all the same
             if offset < warmup_s:
-                cpu = time.process_time()
+                spent = self.watch.read()
             self._start(began + offset, self.turn + number)
-        return cpu
+        return spent
 
     def _start(self, due: float, turn: int) -> None:
         if not self.idle:
@@ -255,3 +279,7 @@ class _Clock(_Run):
             else:
                 lane = await self.ask(index, lane, turn, due, max(free, due))
         self.idle.append((index, lane))
+
+
+def _since(before: tuple[float, float], after: tuple[float, float]) -> tuple[float, float]:
+    return after[0] - before[0], after[1] - before[1]

@@ -73,14 +73,14 @@ def _server(rows: Sequence[Row]) -> list[str]:
         [TITLES.get(row.system, row.system), row.protocol, row.title,
          *map(_ms, (row.queue_ms, row.compute_input_ms, row.compute_infer_ms,
          row.compute_output_ms, row.executed_batch_mean)), _number(row.server_cores),
-         _number(row.server_memory_gib), _number(row.client_cores),
+         _number(row.server_memory_gib), _number(row.client_cores), _number(row.client_busy),
          _number(row.client_us_per_request, 0), _number(row.gpu_percent, 0)]
         for row in rows
         if row.client_cores is not None
     ]  # fmt: skip
     header = ["system", "protocol", "load", "queue ms", "input ms", "infer ms", "output ms",
-              "mean batch", "server cores", "server GiB", "client cores", "client µs/request",
-              "GPU %"]  # fmt: skip
+              "mean batch", "server cores", "server GiB", "client cores", "client busy",
+              "client µs/request",               "GPU %"]  # fmt: skip
     return ["<h2>Inside the server, and what the client costs</h2>", table(header, lines)] * bool(
         lines
     )

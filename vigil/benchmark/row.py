@@ -25,7 +25,7 @@ from vigil.benchmark.systems import System
 from vigil.benchmark.usage import Usage
 from vigil.benchmark.window import TIMEOUT, Window
 
-_CLIENT_LIMIT = 0.9  # of one core: the client is one event loop
+_CLIENT_LIMIT = 0.9  # of the time: the client is one event loop
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Row:
     compute_output_ms: float | None
     executed_batch_mean: float | None
     client_cores: float | None
+    client_busy: float | None
     client_us_per_request: float | None
     server_cores: float | None
     server_memory_gib: float | None
@@ -216,9 +217,9 @@ def _why_invalid(
 ) -> str:
     """Say why the client, and not the system, may be what was measured."""
     if system.served:
-        share = sum(w.client_cpu_s for w in windows) / sum(w.seconds for w in windows)
+        share = sum(w.client_busy_s for w in windows) / sum(w.seconds for w in windows)
         if share > _CLIENT_LIMIT:
-            return f"the client was the bottleneck: it used {share:.2f} cores of its one"
+            return f"the client was the bottleneck: busy {share:.0%} of the time"
     if lag_p99_ms is not None and lag_p99_ms > max_lag_ms:
         return f"the client was late: p99 of its lag is {lag_p99_ms:.1f} ms"
     return ""
@@ -239,6 +240,7 @@ def _server(measured: Sequence[Measured]) -> dict[str, Any]:
 def _cost(system: System, measured: Sequence[Measured], seconds: float) -> dict[str, Any]:
     """Return what client, server and GPU used; in process, the client is the server."""
     client = sum(one.window.client_cpu_s for one in measured)
+    busy_s = sum(one.window.client_busy_s for one in measured)
     requests = sum(len(one.window.due) for one in measured)
     server = sum(one.after.cpu_s - one.before.cpu_s for one in measured)
     known = bool(system.processes)
@@ -246,6 +248,7 @@ def _cost(system: System, measured: Sequence[Measured], seconds: float) -> dict[
     held = [one.after.gpu_memory_gib for one in measured if one.after.gpu_memory_gib is not None]
     return {
         "client_cores": client / seconds if system.served else None,
+        "client_busy": busy_s / seconds if system.served else None,
         "client_us_per_request": client / requests * 1e6 if requests and system.served else None,
         "server_cores": server / seconds if known else None,
         "server_memory_gib": max(one.after.memory_gib for one in measured) if known else None,

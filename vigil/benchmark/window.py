@@ -35,6 +35,7 @@ class Window:
         completed: (m,) when answers came, ascending, each inside the window.
         samples: (input's index, answer) of a share of the requests.
         client_cpu_s: processor seconds of this process inside the window.
+        client_busy_s: seconds inside the window in which the client did not wait.
     """
 
     concurrency: int
@@ -49,6 +50,7 @@ class Window:
     completed: Seconds
     samples: tuple[tuple[int, Any], ...] = ()
     client_cpu_s: float = 0.0
+    client_busy_s: float = 0.0
 
     @property
     def timed(self) -> NDArray[np.bool_]:
@@ -96,7 +98,9 @@ class Log:
         """How many requests have ended."""
         return len(self.rows) // 5
 
-    def window(self, opened: float, closed: float, concurrency: int, cpu_s: float) -> Window:
+    def window(
+        self, opened: float, closed: float, concurrency: int, cpu_s: float, busy_s: float
+    ) -> Window:
         """Cut out what belongs between two times."""
         rows = (
             np.frombuffer(self.rows, np.float64).reshape(-1, 5) if self.rows else np.zeros((0, 5))
@@ -117,6 +121,7 @@ class Log:
             np.sort(ended) - opened,
             tuple((turn, answer) for done, turn, answer in self.samples if done >= opened),
             cpu_s,
+            busy_s,
         )
 
 
