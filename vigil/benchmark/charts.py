@@ -123,7 +123,8 @@ def _look(system: str, protocol: str) -> dict[str, Any]:
 def _against(ax: Any, rows: Sequence[Row]) -> None:
     for key, mine in _series(rows).items():
         ax.plot([r.throughput_per_s for r in mine], [r.p99_ms for r in mine], **_look(*key))
-    ax.set(xlabel="rows per second", ylabel="p99 latency, ms", yscale="log")
+    ax.set(xlabel="rows per second", ylabel="p99 latency, ms")
+    _plain_log(ax)
     ax.set_xlim(left=0)
     _legend(ax)
 
@@ -142,7 +143,8 @@ def _throughput(ax: Any, rows: Sequence[Row]) -> None:
 def _latency(ax: Any, rows: Sequence[Row]) -> None:
     for key, mine in _series(rows).items():
         ax.plot([r.concurrency for r in mine], [r.p99_ms for r in mine], **_look(*key))
-    ax.set(xscale="log", yscale="log", xlabel="concurrent callers", ylabel="p99 latency, ms")
+    ax.set(xscale="log", xlabel="concurrent callers", ylabel="p99 latency, ms")
+    _plain_log(ax)
     _plain_ticks(ax, sorted({row.concurrency for row in rows if row.load == "closed"}))
     _legend(ax)
 
@@ -164,6 +166,8 @@ def _level(row: Row) -> float:
 
 def _percentiles(ax: Any, rows: Sequence[Row]) -> None:
     """Draw percentiles over 1/(1-q), where a tail is a rising line."""
+    from matplotlib.ticker import NullLocator
+
     for row in _highest(rows):
         points = [
             (100 / (100 - at), spent if waited is None else waited)
@@ -175,10 +179,11 @@ def _percentiles(ax: Any, rows: Sequence[Row]) -> None:
         if row.offered_per_s is not None:
             look["marker"] = "x"
         ax.plot([at for at, _ in points], [ms for _, ms in points], **look)
-    ax.set(xscale="log", yscale="log", xlabel="percentile", ylabel="latency, ms")
+    ax.set(xscale="log", xlabel="percentile", ylabel="latency, ms")
+    _plain_log(ax)
     ticks = (50, 90, 99, 99.9, 99.99)
     ax.set_xticks([100 / (100 - tick) for tick in ticks], [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
+    ax.xaxis.set_minor_locator(NullLocator())
     _legend(ax)
 
 
@@ -219,8 +224,19 @@ def _gain(ax: Any, report: Report) -> None:
 
 
 def _plain_ticks(ax: Any, values: Sequence[int]) -> None:
+    from matplotlib.ticker import NullLocator
+
     ax.set_xticks(values, [str(value) for value in values])
-    ax.minorticks_off()
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _plain_log(ax: Any) -> None:
+    """Give the vertical axis a logarithmic scale with numbers written out."""
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
 
 
 def _legend(ax: Any) -> None:

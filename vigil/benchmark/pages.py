@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def page(report: Report) -> str:
     """Return a `Report` as a page."""
     parts = [
-        f"<p>{escape(report.verdict())}</p>",
+        *(f"<p>{escape(part)}</p>" for part in report.findings()),
         figures(report),
         "<h2>Measurements</h2>",
         "<p><small>Latency in milliseconds. Throughput counts rows per second, with a 95 % "
@@ -37,21 +37,20 @@ def page(report: Report) -> str:
 
 
 def _rows(rows: Sequence[Row]) -> str:
-    header = ["system", "protocol", "load", "n", "per second [95 %]", "p50", "p90", "p95", "p99",
-              "max", "p50 from due", "p99 from due", "lag p99, max", "errors", "wrong", "windows",
-              "marks"]  # fmt: skip
+    header = ["system", "protocol", "load", "marks", "n", "per second [95 %]", "p50", "p90",
+              "p95", "p99", "max", "p50 from due", "p99 from due", "lag p99, max", "errors", "wrong", "windows"]  # fmt: skip
     lines = []
     for row in rows:
         marks = [] if row.stable else [f"not stable ({_percent(row.spread)})"]
         marks += [] if row.valid else [row.why_invalid]
         interval = f"[{row.throughput_low:.1f}, {row.throughput_high:.1f}]"
         lines.append(
-            [TITLES.get(row.system, row.system), row.protocol, row.title, str(row.n),
-             f"{row.throughput_per_s:.1f} {interval}", *map(_ms, (row.p50_ms, row.p90_ms,
-             row.p95_ms, row.p99_ms, row.max_ms, row.schedule_p50_ms, row.schedule_p99_ms)),
+            [TITLES.get(row.system, row.system), row.protocol, row.title,
+             "; ".join(marks), str(row.n), f"{row.throughput_per_s:.1f} {interval}",
+             *map(_ms, (row.p50_ms, row.p90_ms, row.p95_ms, row.p99_ms,
+             row.max_ms, row.schedule_p50_ms, row.schedule_p99_ms)),
              "–" if row.lag_max_ms is None else f"{_ms(row.lag_p99_ms)}, {_ms(row.lag_max_ms)}",
-             str(row.errors), f"{row.wrong} of {row.checked}", str(row.windows),
-             "; ".join(marks)]
+             str(row.errors), f"{row.wrong} of {row.checked}", str(row.windows)]
         )  # fmt: skip
     return f'<div style="overflow-x:auto">{table(header, lines)}</div>'
 

@@ -104,6 +104,10 @@ class Report:
 
     def verdict(self) -> str:
         """Say in plain words what batching does on this machine, and what was reached."""
+        return " ".join(self.findings())
+
+    def findings(self) -> list[str]:
+        """Return the verdict as paragraphs."""
         parts = [self._marks(), self._batching()]
         parts += [f"{goal.line()}." for goal in goals(self.rows, self.on_gpu)]
         for found in self.goodput:
@@ -111,7 +115,7 @@ class Report:
                 f"{TITLES.get(found.system, found.system)} ({found.protocol}) keeps p99 within "
                 f"{found.bound_ms:g} ms up to {found.rate_per_s:.1f} requests/s."
             )
-        return " ".join(part for part in parts if part)
+        return [part for part in parts if part]
 
     def _marks(self) -> str:
         """Return what is to be known before any figure is believed."""
