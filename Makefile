@@ -60,13 +60,13 @@ bench-protogcn: $(READY) ## Measure ProtoGCN against its plain form, training st
 	@OMP_NUM_THREADS=1 python -m stages.bench_protogcn --params $(PARAMS)
 
 bench: $(READY) ## Measure throughput and latency of the recognizer, served and not
-	@OMP_NUM_THREADS=1 python -m stages.benchmark --params $(PARAMS)
+	@python -m stages.benchmark --params $(PARAMS)
 
 bench-paper: $(READY) ## Print the paper's throughput table beside ours, at its network's size
-	@OMP_NUM_THREADS=1 python -m stages.bench_paper --params $(PARAMS)
+	@python -m stages.bench_paper --params $(PARAMS)
 
 bench-trust: $(READY) ## Hold the benchmark's client beside wrk and PERF_ANALYZER=<wheel or program>
-	@OMP_NUM_THREADS=1 python -m stages.bench trust --params $(PARAMS) --concurrency 1 4 16 \
+	@python -m stages.bench trust --params $(PARAMS) --concurrency 1 4 16 \
 	    $(if $(PERF_ANALYZER),--perf-analyzer $(PERF_ANALYZER))
 
 tune: $(READY) ## Search training parameters of MODEL (protogcn) on validation clips

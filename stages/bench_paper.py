@@ -14,9 +14,6 @@ from vigil.paths import Paths
 
 def main(config: Config, paths: Paths, parsed: Namespace) -> None:
     """Write `bench_paper.json` and its kin into the reports, and print the table."""
-    import torch
-
-    torch.set_num_threads(1)
     with watching() as (on_row, on_window):
         report = benchmark_paper(config, parsed.width, parsed.frames, on_row, on_window)
     found = report.environment

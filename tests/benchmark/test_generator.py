@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vigil.benchmark.generator import Lane, drive
-from vigil.benchmark.schedule import Closed, at_rate
+from vigil.benchmark.schedule import Closed, at_rate, from_trace
 from vigil.benchmark.statistics import lag, scheduled, service
 from vigil.benchmark.systems import in_process
 
@@ -145,6 +146,15 @@ def test_the_clock_does_not_wait_for_answers() -> None:
     assert (late > 0.1).sum() > 30  # half a second's arrivals
     assert (service(window) > 0.1).sum() <= 8  # the four that the stall held
     assert late.max() > 0.4
+
+
+def test_a_trace_is_replayed_whole_and_at_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("offset_s\n10.0\n10.05\n10.05\n10.3\n")
+    window = drive(sleeping(0.01), from_trace(path), seconds=9, warmup_s=9)
+    assert window.due == pytest.approx([0, 0.05, 0.05, 0.3])
+    assert window.seconds == pytest.approx(0.4)
+    assert (window.sent - window.due).max() < 0.05
 
 
 def test_a_request_that_finds_no_connection_in_time_is_a_timeout() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+import numpy as np
+
 from vigil.benchmark.counters import ServerCounters
 from vigil.benchmark.generator import drive
 from vigil.benchmark.row import Measured, Row, summarize
@@ -17,6 +19,7 @@ from vigil.errors import ServerError, ServerUnavailable
 
 MOST_LANES = 256
 _LEAST_WINDOWS = 3
+_LEAST_FAILURES = 3
 _GONE = {"refused", "connection"}
 OnWindow = Callable[[System, Load, int], None]
 
@@ -112,7 +115,10 @@ def _enough(measured: Sequence[Measured], load: Load, params: BenchmarkSection) 
 
 
 def _gone(measured: Measured) -> bool:
-    """Tell whether nothing was answered and every request failed for want of a server."""
+    """Tell whether the window's last requests all failed for want of a server."""
     window = measured.window
-    kinds = {window.kinds[code] for code in window.code}
-    return not len(window.completed) and bool(kinds) and kinds <= _GONE
+    codes = window.code[np.argsort(window.done)]
+    answered = np.flatnonzero(codes == 0)
+    tail = codes[answered[-1] + 1 :] if len(answered) else codes
+    kinds = {window.kinds[code] for code in tail}
+    return len(tail) >= min(_LEAST_FAILURES, len(codes)) > 0 and kinds <= _GONE

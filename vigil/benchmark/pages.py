@@ -38,7 +38,8 @@ def page(report: Report) -> str:
 
 def _rows(rows: Sequence[Row]) -> str:
     header = ["system", "protocol", "load", "marks", "n", "per second [95 %]", "p50", "p90",
-              "p95", "p99", "max", "p50 from due", "p99 from due", "lag p99, max", "errors", "wrong", "windows"]  # fmt: skip
+              "p95", "p99", "max", "p50 from due", "p99 from due", "lag p99, max", "errors",
+              "wrong", "windows"]  # fmt: skip
     lines = []
     for row in rows:
         marks = [] if row.stable else [f"not stable ({_percent(row.spread)})"]
