@@ -20,7 +20,8 @@ from vigil.serving.trial import ask
 
 def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
     """Ask the served recognizer about the test clips; benchmark and show what is new."""
-    model, folder = config.benchmark.model, paths.reports / "demo"
+    params = config.benchmark.for_demo()
+    model, folder = params.model, paths.reports / "demo"
     print(f"demo: starting Triton with {model} on loopback", flush=True)
     with EmbeddedTriton(
         paths.triton_repo, [model], startup_timeout_s=config.serve.startup_timeout_s
@@ -30,14 +31,17 @@ def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
     state = folder / "state.json"
     key = {
         "model": file_hash(paths.onnx(model)),
-        "benchmark": config.benchmark.model_dump(mode="json"),
+        "benchmark": params.model_dump(mode="json"),
         "code": 1,
     }
     current = state.exists() and json.loads(state.read_text("utf-8")) == key
     if not current or not (paths.reports / "benchmark.json").exists():
-        report = benchmark_recognizer(config, paths, lambda *row: print(line(*row), flush=True))
+        report = benchmark_recognizer(
+            config, paths, params, lambda row: print(line(row), flush=True)
+        )
         write(paths.reports, report)
         print(report.verdict())
+        report.check()
     videos = sorted(folder.glob("*.mp4")) if current else show(config, paths, answers, folder)
     write_json(state, key)
     text = summarize(config, paths, model, answers, videos)

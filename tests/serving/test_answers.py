@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests import networks
-from vigil.benchmark.statistics import read_counters
+from vigil.benchmark.counters import read_counters
 from vigil.errors import InputError, InvalidRequest, ModelNotFound
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import OnnxSession, TransportName, TritonSession

@@ -1,31 +1,20 @@
-"""The benchmark's report: JSON and CSV for programs, a picture and a verdict for people."""
+"""The benchmark's report: JSON and CSV for programs, a page, pictures and a verdict for people."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vigil.benchmark.statistics import BatchGain, Row
-from vigil.schema import atomic, write_json, write_text
-
-# Inferences per second in the paper's table 3, on its GPU.
-PAPER = {"pytorch": 31.289, "triton_no_batching": 36.886, "triton_dynamic_batching": 247.136}
-TITLES = {
-    "pytorch": "PyTorch, one by one",
-    "onnxruntime": "ONNX Runtime, in process",
-    "triton_no_batching": "Triton, no batching",
-    "triton_dynamic_batching": "Triton, dynamic batching",
-}
-_COLORS = {
-    "pytorch": "#999999",
-    "onnxruntime": "#222222",
-    "triton_no_batching": "#1f77b4",
-    "triton_dynamic_batching": "#d95f02",
-}
+from vigil.benchmark.claims import PAPER, PAPER_GAIN, TITLES, Claim, best, claims, goals
+from vigil.benchmark.gain import BatchGain
+from vigil.benchmark.row import FLAT, Row
+from vigil.benchmark.search import Goodput
+from vigil.errors import InputError, ModelError, ServerError
+from vigil.schema import write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -33,11 +22,14 @@ class Report:
     """Everything one benchmark found.
 
     Attributes:
-        model: name of the recognizer.
-        environment: see `vigil.environment.describe`, with the active providers.
+        model: name of the model.
+        environment: see `vigil.environment.describe`, with providers, hashes and flags.
         rows: the measurements.
-        gains: the device's own batch gain G(b).
+        gains: the device's own batch gain G(b); () where no ONNX file was at hand.
         max_batch: largest batch that Triton was allowed to make.
+        goodput: highest rates under the bound.
+        partial: why the run ended early, "" when it did not.
+        failure: what ended it.
     """
 
     model: str
@@ -45,11 +37,19 @@ class Report:
     rows: Sequence[Row]
     gains: Sequence[BatchGain]
     max_batch: int
+    goodput: Sequence[Goodput] = ()
+    partial: str = ""
+    failure: BaseException | None = field(default=None, compare=False)
 
     @property
-    def device_gain(self) -> float:
+    def device_gain(self) -> float | None:
         """Largest G(b) for a batch that the server could make: no batching can gain more."""
-        return max(gain.gain for gain in self.gains if gain.batch <= self.max_batch)
+        return max((g.gain for g in self.gains if g.batch <= self.max_batch), default=None)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Dynamic batching over none, everywhere that both were measured."""
+        return claims(self.rows, self.device_gain) if self.device_gain else []
 
     @property
     def served_gain(self) -> float | None:
@@ -57,56 +57,112 @@ class Report:
 
         The median over the protocols; None when one of the two systems answered nothing there.
         """
-        rates = {
-            (row.system, row.protocol, row.concurrency): row.throughput_per_s for row in self.rows
-        }
-        points = [
-            (concurrency, rates["triton_dynamic_batching", protocol, concurrency] / rate)
-            for (system, protocol, concurrency), rate in rates.items()
-            if system == "triton_no_batching"
-            and rate > 0
-            and ("triton_dynamic_batching", protocol, concurrency) in rates
-        ]
-        if not points:
-            return None
-        most = max(concurrency for concurrency, _ in points)
-        gains = sorted(gain for concurrency, gain in points if concurrency == most)
-        return gains[(len(gains) - 1) // 2]
+        found = self.claims
+        most = max((claim.concurrency for claim in found), default=0)
+        served = sorted(claim.served for claim in found if claim.concurrency == most)
+        return served[(len(served) - 1) // 2] if served else None
 
     @property
     def claimed_gain(self) -> float | None:
         """What may be said of dynamic batching here: the served gain, at most the device's."""
-        return None if self.served_gain is None else min(self.served_gain, self.device_gain)
+        served, device = self.served_gain, self.device_gain
+        return None if served is None or device is None else min(served, device)
+
+    @property
+    def wrong(self) -> int:
+        """How many checked answers were wrong."""
+        return sum(row.wrong for row in self.rows)
+
+    @property
+    def batches(self) -> bool:
+        """Whether both Triton systems were to be compared."""
+        return {"triton_no_batching", "triton_dynamic_batching"} <= {r.system for r in self.rows}
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether ONNX Runtime computed on a GPU."""
+        return "CUDAExecutionProvider" in dict(self.environment.get("providers", {})).values()
+
+    def check(self) -> None:
+        """Raise what ended the run early, or ModelError when an answer was wrong."""
+        if self.failure is not None:
+            raise self.failure
+        if self.wrong:
+            checked = sum(row.checked for row in self.rows)
+            first = next(row.why_wrong for row in self.rows if row.wrong)
+            raise ModelError(
+                f"benchmark: {self.model}: expected right answers, got {self.wrong} wrong of "
+                f"{checked} checked; the first: {first}"
+            )
+        silent = [row for row in self.rows if not row.n]
+        if silent:
+            first = silent[0].failures[0]["first"] if silent[0].failures else "no request ended"
+            raise ServerError(
+                f"benchmark: {silent[0].system} {silent[0].title}: expected answers, got none: "
+                f"{first}"
+            )
 
     def verdict(self) -> str:
-        """Say in plain words what batching does on this machine, and what the paper's figure is."""
+        """Say in plain words what batching does on this machine, and what was reached."""
+        return " ".join(self.findings())
+
+    def findings(self) -> list[str]:
+        """Return the verdict as paragraphs."""
+        parts = [self._marks(), self._batching()]
+        parts += [f"{goal.line()}." for goal in goals(self.rows, self.on_gpu)]
+        for found in self.goodput:
+            parts.append(
+                f"{TITLES.get(found.system, found.system)} ({found.protocol}) keeps p99 within "
+                f"{found.bound_ms:g} ms up to {found.rate_per_s:.1f} requests/s."
+            )
+        return [part for part in parts if part]
+
+    def _marks(self) -> str:
+        """Return what is to be known before any figure is believed."""
+        parts = [f"PARTIAL: {self.partial}." if self.partial else ""]
+        if self.wrong:
+            parts.append(f"FAILED: {self.wrong} wrong answers.")
+        for word, count in (
+            ("not stable", sum(not row.stable for row in self.rows)),
+            ("invalid", sum(not row.valid for row in self.rows)),
+        ):
+            if count:
+                parts.append(f"{count} of {len(self.rows)} rows are {word}.")
+        return " ".join(part for part in parts if part)
+
+    def _batching(self) -> str:
         served, device, claimed = self.served_gain, self.device_gain, self.claimed_gain
+        if device is None or not self.batches:
+            return ""
         if served is None or claimed is None:
-            return "No verdict: one of the two Triton systems answered nothing."
+            return "No verdict on batching: one of the two Triton systems answered nothing."
         text = (
             f"The device's own batch gain G(b) is at most {device:.2f} up to batch "
             f"{self.max_batch}; no server can gain more from batching. "
         )
         if served > device:
             text += (
-                f"Served, dynamic batching measured {served:.2f} times no batching; what exceeds "
-                f"G(b) is not batching's (noise of the machine, or less overhead per request), so "
-                f"the claim ends at {claimed:.2f}. "
+                f"Served, dynamic batching measured {served:.2f} times no batching: impossible as "
+                "a gain of batching. What exceeds G(b) is noise of the machine or less overhead "
+                f"per request, so the claim ends at {claimed:.2f}. "
             )
         else:
-            text += f"Served, dynamic batching reached {served:.2f} times no batching. "
+            text += (
+                f"Served, dynamic batching reached {served:.2f} times no batching, "
+                f"{served / device:.2f} of G(b). "
+            )
         if device < 1.2:
             text += "Here this model gains nothing from batching: serve it with small batches. "
-        paper = PAPER["triton_dynamic_batching"] / PAPER["triton_no_batching"]
         return text + (
-            f"The paper's {paper:.1f} times was measured on a GPU that idles at batch 1, and is a "
-            "property of that device."
+            f"The paper's {PAPER_GAIN:.1f} times was measured on a GPU that idles at batch 1, and "
+            "is a property of that device."
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values, the form of `reports/benchmark.json`."""
         return {
             "model": self.model,
+            "partial": self.partial,
             "environment": dict(self.environment),
             "rows": [row.as_dict() for row in self.rows],
             "batch_gain": [
@@ -118,9 +174,25 @@ class Report:
                 for gain in self.gains
             ],
             "max_batch": self.max_batch,
-            "device_gain": round(self.device_gain, 3),
+            "device_gain": _rounded(self.device_gain),
             "served_gain": _rounded(self.served_gain),
             "claimed_gain": _rounded(self.claimed_gain),
+            "claims": [
+                {
+                    "protocol": claim.protocol,
+                    "concurrency": claim.concurrency,
+                    "served_gain": round(claim.served, 3),
+                    "device_gain": round(claim.device, 3),
+                    "share": round(claim.share, 3),
+                    "possible": claim.possible,
+                }
+                for claim in self.claims
+            ],
+            "goals": [
+                {"name": g.name, "value": round(g.value, 3), "wanted": g.wanted, "met": g.met}
+                for g in goals(self.rows, self.on_gpu)
+            ],
+            "goodput": [found.as_dict() for found in self.goodput],
             "paper_throughput_per_s": PAPER,
             "verdict": self.verdict(),
         }
@@ -128,93 +200,93 @@ class Report:
     def table(self) -> str:
         """Return a Markdown table: best throughput of each system, beside the paper's."""
         lines = [
-            "| system | inferences/s, best (concurrency, protocol) | p99 ms there | mean batch | "
-            "paper's GPU |",
-            "|---|---|---|---|---|",
+            "| system | inferences/s, best [95 %] (concurrency, protocol) "
+            "| over PyTorch one by one | p99 ms there | mean batch | paper's GPU "
+            "| paper over PyTorch |",
+            "|---|---|---|---|---|---|---|",
         ]
-        for system, title in TITLES.items():
-            rows = [row for row in self.rows if row.system == system]
-            if not rows:
+        base = best(self.rows, ("pytorch",))
+        for system in dict.fromkeys(row.system for row in self.rows):
+            top = best(self.rows, (system,))
+            if top is None:
                 continue
-            best = max(rows, key=lambda row: row.throughput_per_s)
+            paper = PAPER.get(system)
+            interval = f"[{top.throughput_low:.1f}, {top.throughput_high:.1f}]"
             lines.append(
-                f"| {title} | {best.throughput_per_s:.1f} ({best.concurrency}, {best.protocol}) | "
-                f"{_shown(best.p99_ms)} | {_shown(best.executed_batch_mean)} | "
-                f"{_shown(PAPER.get(system))} |"
+                f"| {TITLES.get(system, system)} | {top.throughput_per_s:.1f} {interval} "
+                f"({top.concurrency}, {top.protocol}) | "
+                f"{_shown(top.throughput_per_s / base.throughput_per_s if base else None)} | "
+                f"{_shown(top.p99_ms)} | {_shown(top.executed_batch_mean)} | {_shown(paper)} | "
+                f"{_shown(paper and paper / PAPER['pytorch'])} |"
             )
         return "\n".join(lines)
 
 
-def write(folder: Path, report: Report) -> list[Path]:
-    """Write `benchmark.json`, `benchmark.csv` and `benchmark.png` into `folder`.
+def write(folder: Path, report: Report, name: str = "benchmark") -> list[Path]:
+    """Write JSON, CSV, PNG, page, and DVC's metrics and plots into a folder of reports.
+
+    Args:
+        folder: made when missing.
+        report: what to write.
+        name: of the files, e.g. `benchmark.json`.
 
     Returns:
-        The three paths.
+        The paths, JSON first.
+
+    Raises:
+        InputError: the disk is full, or the folder not to be written; nothing half-written stays.
     """
-    paths = [folder / f"benchmark.{suffix}" for suffix in ("json", "csv", "png")]
+    try:
+        return _write(folder, report, name)
+    except OSError as error:
+        raise InputError(f"benchmark: {folder}: expected to write there, got: {error}") from error
+
+
+def _write(folder: Path, report: Report, name: str) -> list[Path]:
+    from vigil.benchmark.charts import draw, plots
+    from vigil.benchmark.pages import page
+
     folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{suffix}" for suffix in ("json", "csv", "png", "html")]
     write_json(paths[0], report.as_dict())
+    write_text(paths[1], _csv(FLAT, [row.as_dict() for row in report.rows]))
+    draw(paths[2], report)
+    write_text(paths[3], page(report))
+    metrics = folder / "metrics" / f"{name}.json"
+    metrics.parent.mkdir(exist_ok=True)
+    write_json(metrics, headline(report))
+    for plot, (columns, lines) in plots(report).items():
+        path = folder / "plots" / name / f"{plot}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, _csv(columns, lines))
+        paths.append(path)
+    return [*paths, metrics]
+
+
+def headline(report: Report) -> dict[str, Any]:
+    """Return the few numbers that `dvc metrics` shows and compares."""
+    found: dict[str, Any] = {"device_gain": _rounded(report.device_gain)}
+    for system in dict.fromkeys(row.system for row in report.rows):
+        top = best(report.rows, (system,))
+        if top is not None:
+            found[system] = {
+                "throughput_per_s": round(top.throughput_per_s, 2),
+                "p50_ms": _rounded(top.p50_ms),
+                "p99_ms": _rounded(top.p99_ms),
+            }
+    for one in report.goodput:
+        found.setdefault("goodput_per_s", {})[f"{one.system}_{one.protocol}"] = round(
+            one.rate_per_s, 2
+        )
+    return found
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
-    rows = [row.as_dict() for row in report.rows]
-    writer = csv.DictWriter(text, list(Row.__dataclass_fields__), lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(paths[1], text.getvalue())
-    draw(paths[2], report)
-    return paths
-
-
-def draw(path: Path, report: Report) -> None:
-    """Draw throughput and p99 over concurrency, and G(b), into a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 3)
-    for key, label, ax in zip(
-        ("throughput_per_s", "p99_ms"), ("clips per second", "p99 latency, ms"), axes, strict=False
-    ):
-        for (system, protocol), rows in _lines(report.rows).items():
-            ax.plot(
-                [row.concurrency for row in rows],
-                [getattr(row, key) for row in rows],
-                marker="o",
-                color=_COLORS[system],
-                linestyle="--" if protocol == "http" else "-",
-                label=f"{TITLES[system]} ({protocol.replace('_', ' ')})",
-            )
-        ax.set(xscale="log", xlabel="concurrent callers", ylabel=label)
-        _plain_ticks(ax, sorted({row.concurrency for row in report.rows}))
-    axes[0].set_ylim(bottom=0)
-    axes[1].set_yscale("log")
-    axes[2].plot([g.batch for g in report.gains], [g.gain for g in report.gains], "o-k")
-    axes[2].axhline(1, color="#bbbbbb", linewidth=1, zorder=0)
-    axes[2].set(xscale="log", xlabel="batch b", ylabel="G(b): rows per second over batch 1")
-    axes[2].set_ylim(bottom=0)
-    _plain_ticks(axes[2], [gain.batch for gain in report.gains])
-    axes[2].set_title("batch gain of the device itself", fontsize=10)
-    environment = report.environment
-    gpu = environment.get("gpu", "none")
-    device = environment.get("cpu", "") if gpu == "none" else gpu
-    axes[0].set_title(f"{report.model} on {device}, {environment.get('cores')} cores", fontsize=10)
-    axes[1].legend(fontsize=7, handlelength=3.5)
-    with atomic(path) as partial:
-        figure.savefig(partial, dpi=110, format="png")
-
-
-def _lines(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Group rows by system and protocol, each sorted by concurrency; rows without answers go."""
-    lines: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.concurrency):
-        if row.n:
-            lines.setdefault((row.system, row.protocol), []).append(row)
-    return lines
-
-
-def _plain_ticks(ax: Any, values: Sequence[int]) -> None:
-    ax.set_xticks(values, [str(value) for value in values])
-    ax.minorticks_off()
+    return text.getvalue()
 
 
 def _rounded(value: float | None) -> float | None:

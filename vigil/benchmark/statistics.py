@@ -1,173 +1,148 @@
-"""Numbers of a benchmark: latency percentiles, the server's own counters, the batch gain G(b)."""
+"""Numbers of a measurement: percentiles, intervals, and whether windows agree."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vigil.benchmark.load import Load
-from vigil.session import Array, Session
+from vigil.benchmark.schedule import Seconds
+from vigil.benchmark.window import Window
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 100.0)
+CURVE = (0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.95, 99.99, 100.0)
+_BLOCKS = 10  # of each window, resampled whole: neighbors in time resemble one another
+_RESAMPLES = 200
+Interval = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the benchmark; fields are named as in `reports/benchmark.json`.
+def service(window: Window) -> Seconds:
+    """Return how long each timed request took from its sending, in seconds."""
+    return (window.done - window.sent)[window.timed]
 
-    Latencies are the caller's, in milliseconds. `queue_ms`, `compute_infer_ms` (means per request)
-    and `executed_batch_mean` are the server's and None for systems without one.
+
+def scheduled(window: Window) -> Seconds:
+    """Return how long each timed request took from when it was due, in seconds.
+
+    What a caller of its own accord would have waited: a stall of the server counts for all who came
+    meanwhile, not only for the one whose request it held.
     """
-
-    system: str
-    protocol: str
-    concurrency: int
-    n: int
-    throughput_per_s: float
-    p50_ms: float | None
-    p90_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
-    errors: int
-    queue_ms: float | None
-    compute_infer_ms: float | None
-    executed_batch_mean: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as plain values, rounded to what is meaningful."""
-        return {
-            key: round(value, 4) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
-        }
+    return (window.done - window.due)[window.timed]
 
 
-@dataclass(frozen=True)
-class ServerCounters:
-    """Triton's cumulative statistics of one model.
+def lag(window: Window) -> Seconds:
+    """Return how late the client sent each request though a connection was free, in seconds."""
+    return window.sent - window.ready
 
-    Attributes:
-        inferences: rows answered.
-        executions: batches run.
-        requests: requests answered.
-        queue_ns: their summed time in the queue, nanoseconds.
-        compute_infer_ns: their summed time inside the backend, nanoseconds.
+
+def percentiles_ms(seconds: Seconds, at: Sequence[float] = PERCENTILES) -> list[float | None]:
+    """Return percentiles in milliseconds, None each for no values."""
+    if not len(seconds):
+        return [None] * len(at)
+    return [float(value) * 1e3 for value in np.percentile(seconds, at)]
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the largest distance of a value from their mean, as a share of the mean.
+
+    Infinite where that says nothing: no values, or a mean of zero.
     """
-
-    inferences: int
-    executions: int
-    requests: int
-    queue_ns: int
-    compute_infer_ns: int
-
-    def since(self, earlier: ServerCounters) -> ServerCounters:
-        """Return what was counted after `earlier`."""
-        before, now = asdict(earlier), asdict(self)
-        return ServerCounters(**{key: now[key] - before[key] for key in now})
+    mean = float(np.mean(values)) if values else 0.0
+    if not mean > 0:
+        return float("inf")
+    return float(np.abs(np.array(values) - mean).max() / mean)
 
 
-def read_counters(http_url: str, model: str) -> ServerCounters:
-    """Read a model's statistics from the server at `http_url` (`host:port`)."""
-    with closing(http.client.HTTPConnection(http_url, timeout=10)) as connection:
-        connection.request("GET", f"/v2/models/{model}/stats")
-        found = json.load(connection.getresponse())["model_stats"]
-    spent = [version["inference_stats"] for version in found]
-    return ServerCounters(
-        inferences=sum(int(version["inference_count"]) for version in found),
-        executions=sum(int(version["execution_count"]) for version in found),
-        requests=sum(int(stats["success"]["count"]) for stats in spent),
-        queue_ns=sum(int(stats["queue"]["ns"]) for stats in spent),
-        compute_infer_ns=sum(int(stats["compute_infer"]["ns"]) for stats in spent),
-    )
-
-
-def summarize(
-    system: str, protocol: str, load: Load, counters: ServerCounters | None = None
-) -> Row:
-    """Turn a window into a row.
+def agree(
+    windows: Sequence[Window], tolerance: float, by_clock: bool = False, last: int = 3
+) -> tuple[bool, float]:
+    """Tell whether the last windows agree in throughput and in median latency.
 
     Args:
-        system: name of the system.
-        protocol: `http`, `grpc` or `in_process`.
-        load: the window.
-        counters: what the server counted inside the window.
+        windows: in order.
+        tolerance: largest spread, e.g. 0.1.
+        by_clock: the load came by the clock: throughput is then taken as the share of what was
+            offered, for the rest is the arrivals' chance.
+        last: how many must agree.
+
+    Returns:
+        The verdict, and the larger of the two spreads of the last windows.
     """
-    ms: list[float | None] = [None] * 5
-    if len(load.latency_s):
-        ms = [float(q) for q in np.percentile(load.latency_s * 1e3, [50, 90, 95, 99, 100])]
-    queue = compute = batch = None
-    if counters is not None and counters.requests and counters.executions:
-        queue = counters.queue_ns / counters.requests / 1e6
-        compute = counters.compute_infer_ns / counters.requests / 1e6
-        batch = counters.inferences / counters.executions
-    return Row(
-        system=system,
-        protocol=protocol,
-        concurrency=load.concurrency,
-        n=len(load.latency_s),
-        throughput_per_s=load.throughput_per_s,
-        p50_ms=ms[0],
-        p90_ms=ms[1],
-        p95_ms=ms[2],
-        p99_ms=ms[3],
-        max_ms=ms[4],
-        errors=load.errors,
-        queue_ms=queue,
-        compute_infer_ms=compute,
-        executed_batch_mean=batch,
+    tail = windows[-last:]
+    rates, medians = [], []
+    for window in tail:
+        latency = scheduled(window)
+        offered = max(len(window.due), 1) / window.seconds if by_clock else 1.0
+        rates.append(window.throughput_per_s / offered)
+        medians.append(float(np.median(latency)) if len(latency) else 0.0)
+    found = max(spread(rates), spread(medians))
+    return len(tail) == last and found <= tolerance, found
+
+
+def throughput_interval(windows: Sequence[Window], seed: int = 0) -> Interval:
+    """Return a 95 % interval of the requests per second, by resampling blocks of time."""
+    rates = np.concatenate(
+        [
+            np.histogram(w.completed, _BLOCKS, (0, w.seconds))[0] / (w.seconds / _BLOCKS)
+            for w in windows
+        ]
     )
+    rng = np.random.default_rng(seed)
+    picked = rng.integers(0, len(rates), (_RESAMPLES * 5, len(rates)))
+    low, high = np.percentile(rates[picked].mean(axis=1), (2.5, 97.5))
+    return float(low), float(high)
 
 
-@dataclass(frozen=True)
-class BatchGain:
-    """Throughput of the device itself at one batch size, in process and without any server.
-
-    Attributes:
-        batch: rows per run.
-        throughput_per_s: rows per second.
-        gain: G(b), throughput over that at batch 1.
-    """
-
-    batch: int
-    throughput_per_s: float
-    gain: float
-
-
-def batch_sizes(maximum: int) -> list[int]:
-    """Return 1, 4, 16, 32, 64 … up to `maximum`, and `maximum` itself."""
-    usual = [1, 4, 16, 32, 64, 128, 256]
-    return sorted({size for size in usual if size < maximum} | {maximum})
-
-
-def batch_gains(
-    session: Session, row: Mapping[str, Array], sizes: Sequence[int], seconds: float
-) -> list[BatchGain]:
-    """Measure G(b).
-
-    The sizes take turns, so that a disturbance of the machine meets them all alike, and the median
-    run of each counts.
+def latency_intervals(
+    windows: Sequence[Window],
+    latency: Callable[[Window], Seconds],
+    at: Sequence[float],
+    seed: int = 0,
+) -> list[Interval | None]:
+    """Return 95 % intervals in milliseconds of percentiles, by resampling blocks of time.
 
     Args:
-        session: the network, in process.
-        row: one input row, batch axis of size 1.
-        sizes: batch sizes; 1 is measured in any case.
-        seconds: time to spend on all sizes together; each runs at least three times.
+        windows: measured.
+        latency: `service` or `scheduled`.
+        at: percentiles.
+        seed: of the resampling.
     """
-    ordered = sorted({1, *sizes})
-    feeds = {b: {name: np.repeat(a, b, axis=0) for name, a in row.items()} for b in ordered}
-    spent: dict[int, list[float]] = {b: [] for b in ordered}
-    for b in ordered:
-        session.run(feeds[b])
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds or len(spent[1]) < 3:
-        for b in ordered:
-            start = time.perf_counter()
-            session.run(feeds[b])
-            spent[b].append(time.perf_counter() - start)
-    rate = {b: b / float(np.median(spent[b])) for b in ordered}
-    return [BatchGain(b, rate[b], rate[b] / rate[1]) for b in ordered]
+    blocks: list[NDArray[np.float64]] = []
+    for window in windows:
+        edges = np.linspace(0, window.seconds, _BLOCKS + 1)[1:-1]
+        places = np.searchsorted(edges, window.due[window.timed])
+        values = latency(window)
+        blocks += [values[places == place] for place in range(_BLOCKS)]
+    blocks = [block for block in blocks if len(block)]
+    if not blocks:
+        return [None] * len(at)
+    rng = np.random.default_rng(seed)
+    found = np.empty((_RESAMPLES, len(at)))
+    for turn in range(_RESAMPLES):
+        picked = rng.integers(0, len(blocks), len(blocks))
+        found[turn] = np.percentile(np.concatenate([blocks[i] for i in picked]), at)
+    low, high = np.percentile(found * 1e3, (2.5, 97.5), axis=0)
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def timeline(windows: Sequence[Window], blocks: int = _BLOCKS) -> list[tuple[float, ...]]:
+    """Return (second, answers per second, median ms, p99 ms) of each block of each window.
+
+    Seconds count measured time only; latency is from when requests were due. A block without a
+    timed request has not-a-number for its latencies.
+    """
+    rows: list[tuple[float, ...]] = []
+    began = 0.0
+    for window in windows:
+        edges = np.linspace(0, window.seconds, blocks + 1)
+        rates = np.histogram(window.completed, edges)[0] / (window.seconds / blocks)
+        places = np.searchsorted(edges[1:-1], window.due[window.timed])
+        latency = scheduled(window) * 1e3
+        for place in range(blocks):
+            mine = latency[places == place]
+            quantiles = np.percentile(mine, (50, 99)) if len(mine) else (np.nan, np.nan)
+            at = began + float(edges[place])
+            rows.append((at, float(rates[place]), float(quantiles[0]), float(quantiles[1])))
+        began += window.seconds
+    return rows

@@ -1,106 +1,192 @@
-"""The ways to run a recognizer that the benchmark compares.
-
-Requests to Triton are serialized once, before the clock runs, and sent over plain connections:
-the callers share this machine's cores with the server, and what they spend is not the server's.
-"""
+"""The ways to run a network that the benchmark compares."""
 
 from __future__ import annotations
 
-import http.client
-import threading
-from collections import deque
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from itertools import cycle
-from typing import Any, Literal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from vigil.benchmark.load import Call, CallFactory, closed_loop
-from vigil.benchmark.statistics import Row, ServerCounters, read_counters, summarize
-from vigil.errors import ServerError
-from vigil.session import Array, Session, TensorSpec, TransportName, TritonSession
+from vigil.benchmark.counters import ServerCounters, read_counters
+from vigil.benchmark.generator import Lane, OpenLane
+from vigil.benchmark.grpc_lane import open_grpc
+from vigil.benchmark.http_lane import open_http
+from vigil.benchmark.inputs import joined
+from vigil.benchmark.requests import Feeds, grpc_request, http_request, read_grpc, read_http
+from vigil.benchmark.shared_memory import Region, region
+from vigil.benchmark.usage import server_processes
+from vigil.config import BenchmarkProtocol
+from vigil.session import Array, Session, TransportName, TritonSession
 
-Feeds = Mapping[str, Array]
-SystemName = Literal["pytorch", "onnxruntime", "triton_no_batching", "triton_dynamic_batching"]
-_TIMEOUT_S = 120.0
+Urls = Mapping[TransportName, str]
 
 
 @dataclass(frozen=True)
 class System:
-    """One way to run the recognizer.
+    """One way to run the network.
 
     Attributes:
         name: as in the report.
-        protocol: `http`, `grpc` or `in_process`.
-        make_call: makes a caller; see `closed_loop`.
+        protocol: `in_process`, or how the server is spoken to.
+        batch: rows of a request.
+        open_lane: opens a caller's connection; see `vigil.benchmark.generator`.
+        wrong: says what is wrong with the answer to an input, "" for nothing.
         counters: reads the server's statistics, where there is a server.
+        processes: psutil's of the server, [] for none of this machine.
     """
 
-    name: SystemName
-    protocol: Literal["http", "grpc", "in_process"]
-    make_call: CallFactory
+    name: str
+    protocol: str
+    batch: int
+    open_lane: OpenLane
+    wrong: Callable[[int, Any], str] = field(default=lambda turn, answer: "")
     counters: Callable[[], ServerCounters] | None = None
+    processes: Sequence[Any] = ()
+
+    @property
+    def served(self) -> bool:
+        """Tell whether a server answers."""
+        return self.protocol != "in_process"
 
 
-class Turnstile:
-    """Lets some callers through together and the others in the order in which they came.
+class _InProcess:
+    """A caller of a function; calls run in the order in which they came."""
 
-    A `threading.Semaphore` is not fair: the caller that leaves may be the next to enter, again and
-    again, while others starve.
-    """
+    def __init__(
+        self, pool: ThreadPoolExecutor, function: Callable[[Feeds], Any], rows: Sequence[Feeds]
+    ) -> None:
+        self.pool, self.function, self.rows = pool, function, rows
 
-    def __init__(self, at_once: int) -> None:
-        """Open it for `at_once` callers."""
-        self._lock = threading.Lock()
-        self._free = at_once
-        self._waiting: deque[threading.Lock] = deque()
+    async def ask(self, turn: int) -> Any:
+        """Run the function on an input."""
+        feeds = self.rows[turn % len(self.rows)]
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.function, feeds)
 
-    def __enter__(self) -> None:
-        """Wait for one's turn."""
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            ticket = threading.Lock()
-            ticket.acquire()
-            self._waiting.append(ticket)
-        ticket.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        """Hand over to whoever waits longest."""
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
+    def close(self) -> None:
+        """There is nothing to hang up."""
 
 
+@contextmanager
 def in_process(
-    name: SystemName, function: Callable[[Feeds], Any], rows: Sequence[Feeds], at_once: int
-) -> System:
-    """Return a system that runs a function in this process.
+    name: str,
+    function: Callable[[Feeds], Any],
+    rows: Sequence[Feeds],
+    at_once: int,
+    batch: int = 1,
+    golden: Sequence[Feeds] = (),
+    tolerance: float = 1e-4,
+) -> Iterator[System]:
+    """Yield a system that runs a function in this process.
 
     Args:
         name: as in the report.
         function: takes one batch of named arrays; may be called from several threads.
         rows: inputs, used in turn, batch axis of size 1.
         at_once: most calls that run together; further callers wait their turn.
+        batch: rows of a call.
+        golden: right answers of the rows, for functions that return arrays by name.
+        tolerance: largest difference of a right answer.
     """
-    turn = Turnstile(at_once)
+    import psutil
 
-    @contextmanager
-    def make_call(index: int) -> Iterator[Call]:
-        inputs = cycle([*rows[index % len(rows) :], *rows[: index % len(rows)]])
+    asked, right = joined(rows, batch), joined(golden, batch)
 
-        def call() -> None:
-            with turn:
-                function(next(inputs))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="vigil-bench") as pool:
 
-        yield call
+        async def open_lane(_: int) -> Lane:
+            return _InProcess(pool, function, asked)
 
-    return System(name, "in_process", make_call)
+        check = _checker(right, lambda answer: answer, tolerance)
+        yield System(name, "in_process", batch, open_lane, check, None, [psutil.Process()])
+
+
+@contextmanager
+def triton(
+    name: str,
+    protocol: BenchmarkProtocol,
+    urls: Urls,
+    model: str,
+    rows: Sequence[Feeds],
+    *,
+    batch: int = 1,
+    golden: Sequence[Feeds] = (),
+    tolerance: float = 1e-4,
+    timeout_s: float = 120.0,
+    lanes: int = 256,
+) -> Iterator[System]:
+    """Yield a system that asks a Triton server.
+
+    Args:
+        name: as in the report.
+        protocol: `http` or `grpc`, with `_shm` for tensors in shared memory.
+        urls: `host:port` of both endpoints; statistics are always read over HTTP.
+        model: name of the served model.
+        rows: inputs, used in turn, batch axis of size 1.
+        batch: rows of a request.
+        golden: right answers of the rows.
+        tolerance: largest difference of a right answer.
+        timeout_s: longest wait for an answer, in seconds.
+        lanes: most callers, for whose answers there is room in shared memory.
+
+    Raises:
+        ServerUnavailable, ModelNotFound, DeadlineExceeded: by cause.
+        InputError: the inputs do not go through shared memory.
+    """
+    transport: TransportName = "http" if protocol.startswith("http") else "grpc"
+    session = TritonSession(urls[transport], model, transport, timeout_s)
+    asked, right = joined(rows, batch), joined(golden, batch)
+    read = read_http if transport == "http" else read_grpc
+    processes = server_processes(urls["http"])
+
+    def system(open_lane: OpenLane, decode: Callable[[Any], dict[str, Array]]) -> System:
+        check = _checker(right, decode, tolerance)
+
+        def count() -> ServerCounters:
+            return read_counters(urls["http"], model)
+
+        return System(name, protocol, batch, open_lane, check, count, processes)
+
+    def encode(feeds: Feeds, **places: Any) -> bytes:
+        if transport == "http":
+            return http_request(urls["http"], model, session.outputs, feeds, **places)
+        return grpc_request(model, session.outputs, feeds, **places)
+
+    connect = open_http if transport == "http" else open_grpc
+    if not protocol.endswith("_shm"):
+        requests = [encode(feeds) for feeds in asked]
+        yield system(lambda _: connect(urls[transport], requests, timeout_s), read)
+        return
+    with region(urls["http"], asked, session.outputs, batch, lanes) as shared:
+
+        async def open_lane(index: int) -> Lane:
+            place = index % lanes
+            own = [
+                encode(feeds, places={**where, **shared.outputs[place]})
+                for feeds, where in zip(asked, shared.inputs, strict=True)
+            ]
+            return _Shared(await connect(urls[transport], own, timeout_s), shared, place)
+
+        yield system(open_lane, lambda answer: read(answer[0], answer[1]) | shared.read(answer[1]))
+
+
+class _Shared:
+    """A caller whose tensors lie in shared memory."""
+
+    def __init__(self, lane: Lane, shared: Region, index: int) -> None:
+        self.lane, self.shared, self.index = lane, shared, index
+
+    async def ask(self, turn: int) -> tuple[bytes, dict[str, bytes]]:
+        """Ask; return the message and a copy of what lies in the caller's place."""
+        answer = await self.lane.ask(turn)
+        return answer, self.shared.copy(self.index)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.lane.close()
 
 
 def torch_function(graph: Any, inputs: Sequence[str]) -> Callable[[Feeds], Any]:
@@ -123,135 +209,39 @@ def torch_function(graph: Any, inputs: Sequence[str]) -> Callable[[Feeds], Any]:
     return function
 
 
-def triton(
-    name: SystemName,
-    protocol: TransportName,
-    urls: Mapping[TransportName, str],
-    model: str,
-    rows: Sequence[Feeds],
-) -> System:
-    """Return a system that asks a Triton server.
+def golden_answers(session: Session, rows: Sequence[Feeds]) -> list[Feeds]:
+    """Return what a session says of each input by itself, as what is right."""
+    return [session.run(row) for row in rows]
 
-    Args:
-        name: as in the report.
-        protocol: `http` or `grpc`.
-        urls: `host:port` of both endpoints; statistics are always read over HTTP.
-        model: name of the served model.
-        rows: inputs, used in turn, batch axis of size 1.
 
-    Raises:
-        ServerUnavailable, ModelNotFound, DeadlineExceeded: by cause.
+def difference(got: Mapping[str, Array], right: Feeds, tolerance: float) -> str:
+    """Say how an answer differs from what is right; "" where it does not.
+
+    Numbers may differ by `tolerance`, and not at all where one is not finite; text must be equal.
     """
-    session = TritonSession(urls[protocol], model, protocol, timeout_s=_TIMEOUT_S)
-    connect, encode = _TRANSPORTS[protocol]
-    requests = [encode(model, session.inputs, session.outputs, row) for row in rows]
-
-    @contextmanager
-    def make_call(index: int) -> Iterator[Call]:
-        first = index % len(requests)
-        turns = cycle(requests[first:] + requests[:first])
-        with connect(urls[protocol], model) as send:
-            yield lambda: send(next(turns))
-
-    return System(name, protocol, make_call, lambda: read_counters(urls["http"], model))
-
-
-def measure(system: System, concurrency: int, seconds: float, warmup_s: float) -> tuple[Row, str]:
-    """Load one system once.
-
-    Returns:
-        The row, and the message of the first failed request ("" when none failed).
-    """
-    seen: list[ServerCounters] = []
-
-    def on_window() -> None:
-        if system.counters is not None:
-            seen.append(system.counters())
-
-    load = closed_loop(system.make_call, concurrency, seconds, warmup_s, on_window)
-    counted = seen[1].since(seen[0]) if seen else None
-    return summarize(system.name, system.protocol, load, counted), load.first_error
+    for name, want in right.items():
+        have = got.get(name)
+        if have is None or have.shape != want.shape:
+            shape = "none" if have is None else str(have.shape)
+            return f"{name}: expected shape {want.shape}, got {shape}"
+        if want.dtype == object:
+            if not np.array_equal(have, want):
+                return f"{name}: expected other text"
+        elif not np.allclose(have, want, rtol=tolerance, atol=tolerance, equal_nan=True):
+            worst = float(np.abs(have.astype(np.float64) - want.astype(np.float64)).max())
+            return f"{name}: expected within {tolerance:g}, got a difference of {worst:g}"
+    return ""
 
 
-def check_agreement(session: Session, reference: Session, row: Feeds, tolerance: float) -> None:
-    """Make sure that two ways to run a network give the same answer before timing them.
+def _checker(
+    golden: Sequence[Feeds], decode: Callable[[Any], Mapping[str, Array]], tolerance: float
+) -> Callable[[int, Any], str]:
+    def wrong(turn: int, answer: Any) -> str:
+        if not golden:
+            return ""
+        try:
+            return difference(decode(answer), golden[turn % len(golden)], tolerance)
+        except Exception as error:  # an answer that cannot be read is a wrong answer
+            return f"unreadable: {type(error).__name__}: {error}"
 
-    Raises:
-        ServerError: an output differs by more than `tolerance`.
-    """
-    got, want = session.run(row), reference.run(row)
-    for name, array in want.items():
-        difference = float(np.abs(got[name] - array).max())
-        if not difference <= tolerance:
-            raise ServerError(
-                f"benchmark: {session.provider}: {name}: expected the answer of "
-                f"{reference.provider} within {tolerance:g}, got a difference of {difference:g}"
-            )
-
-
-def _http_request(
-    model: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], row: Feeds
-) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers of an inference request with binary tensors."""
-    import tritonclient.http as client
-    from tritonclient.utils import np_to_triton_dtype
-
-    tensors = []
-    for spec in inputs:
-        tensor = client.InferInput(
-            spec.name, list(row[spec.name].shape), np_to_triton_dtype(spec.dtype)
-        )
-        tensor.set_data_from_numpy(row[spec.name])
-        tensors.append(tensor)
-    wanted = [client.InferRequestedOutput(spec.name) for spec in outputs]
-    body, json_size = client.InferenceServerClient.generate_request_body(tensors, outputs=wanted)
-    return bytes(body), {"Inference-Header-Content-Length": str(json_size)}
-
-
-@contextmanager
-def _http_call(url: str, model: str) -> Iterator[Callable[[Any], None]]:
-    path = f"/v2/models/{model}/infer"
-
-    def send(request: tuple[bytes, dict[str, str]]) -> None:
-        connection.request("POST", path, *request)
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise ServerError(f"{model}: [{answer.status}] {body[:200]!r}")
-
-    with closing(http.client.HTTPConnection(url, timeout=_TIMEOUT_S)) as connection:
-        yield send
-
-
-def _grpc_request(
-    model: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], row: Feeds
-) -> bytes:
-    """Return a serialized ModelInferRequest with raw tensors."""
-    from tritonclient.grpc import service_pb2
-    from tritonclient.utils import np_to_triton_dtype
-
-    request = service_pb2.ModelInferRequest(model_name=model)
-    for spec in inputs:
-        array = np.ascontiguousarray(row[spec.name])
-        datatype = np_to_triton_dtype(spec.dtype)
-        request.inputs.add(name=spec.name, datatype=datatype, shape=array.shape)
-        request.raw_input_contents.append(array.tobytes())
-    for spec in outputs:
-        request.outputs.add(name=spec.name)
-    return bytes(request.SerializeToString())
-
-
-@contextmanager
-def _grpc_call(url: str, model: str) -> Iterator[Callable[[Any], None]]:
-    import grpc
-
-    options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
-    with grpc.insecure_channel(url, options=options) as channel:
-        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
-        yield lambda request: infer(request, timeout=_TIMEOUT_S)
-
-
-_TRANSPORTS: dict[TransportName, tuple[Any, Any]] = {
-    "http": (_http_call, _http_request),
-    "grpc": (_grpc_call, _grpc_request),
-}
+    return wrong

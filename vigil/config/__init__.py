@@ -21,6 +21,7 @@ from vigil.config.base import (
     Side,
     Size,
 )
+from vigil.config.benchmark import BenchmarkProtocol, BenchmarkSection, BenchmarkSystem
 from vigil.config.frames import AlarmSection, FramesSection, View, ZeroShotSection
 from vigil.config.labeling import Consensus, LabelingSection, Order, Role
 from vigil.config.learning import (
@@ -63,7 +64,6 @@ from vigil.config.recognizers import (
     STGCNSection,
 )
 from vigil.config.results import (
-    BenchmarkSection,
     EnsembleSection,
     EvaluateSection,
     ExportSection,
@@ -78,7 +78,9 @@ __all__ = [
     "ActiveSection",
     "AlarmSection",
     "AugmentSection",
+    "BenchmarkProtocol",
     "BenchmarkSection",
+    "BenchmarkSystem",
     "CTRGCNSection",
     "ClipGRUSection",
     "ClipsSection",

@@ -60,15 +60,3 @@ class ServeSection(Section):
     grpc_port: int = Field(ge=0, le=65535, description="0 takes a free port")
     metrics_port: int = Field(ge=0, le=65535, description="0 takes a free port")
     startup_timeout_s: float = Field(gt=0, description="seconds until every model must be ready")
-
-
-class BenchmarkSection(Section):
-    """`make bench`: closed-loop load on the served recognizer."""
-
-    model: str = Field(description="recognizer or ensemble to load")
-    concurrencies: tuple[Annotated[int, Field(ge=1, le=1024)], ...]
-    protocols: tuple[Literal["http", "grpc"], ...]
-    seconds: float = Field(gt=0, description="measured window per row")
-    warmup_s: float = Field(ge=0, description="load before the window, not counted")
-    max_batch: int = Field(ge=1, le=256, description="largest dynamic batch")
-    max_queue_delay_us: int = Field(ge=0, description="dynamic batching: microseconds to wait")
