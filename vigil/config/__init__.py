@@ -60,6 +60,7 @@ from vigil.config.recognizers import (
     STGCNPPSection,
     STGCNSection,
 )
+from vigil.config.release import CanarySection, GateSection, ReleaseSection, WatchSection
 from vigil.config.results import (
     BenchmarkSection,
     EnsembleSection,
@@ -77,6 +78,7 @@ __all__ = [
     "AugmentSection",
     "BenchmarkSection",
     "CTRGCNSection",
+    "CanarySection",
     "ClipGRUSection",
     "ClipsSection",
     "ClipsStageSection",
@@ -91,6 +93,7 @@ __all__ = [
     "Fraction",
     "FramesSection",
     "FusionSection",
+    "GateSection",
     "GraphSection",
     "KinematicsSection",
     "LayoutSection",
@@ -104,6 +107,7 @@ __all__ = [
     "ProtoGCNSection",
     "ProxySection",
     "RecognizerSection",
+    "ReleaseSection",
     "STGCNPPSection",
     "STGCNSection",
     "Section",
@@ -119,6 +123,7 @@ __all__ = [
     "TuneRange",
     "TuneSection",
     "View",
+    "WatchSection",
     "WeightsSection",
     "ZeroShotSection",
     "load",
@@ -162,6 +167,10 @@ class Config(Section):
     frames: FramesSection
     export: ExportSection
     serve: ServeSection
+    watch: WatchSection
+    gate: GateSection
+    release: ReleaseSection
+    canary: CanarySection
     benchmark: BenchmarkSection
     tune: TuneSection
 

@@ -102,3 +102,33 @@ def choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int
         for probe in held:
             probe.close()
     return ports[0], ports[1], ports[2]
+
+
+def sweep_shared_memory(folder: Path, prefix: str) -> list[str]:
+    """Remove the regions that a dead stub left behind: those that no process maps any more.
+
+    Args:
+        folder: where the kernel shows shared memory.
+        prefix: what the names of one server's regions begin with.
+
+    Returns:
+        The names of what was removed.
+    """
+    regions = list(folder.glob(f"{prefix}*"))
+    mapped = _mapped(folder) if regions else set()
+    left = [region for region in regions if str(region) not in mapped]
+    for region in left:
+        region.unlink(missing_ok=True)
+    return sorted(region.name for region in left)
+
+
+def _mapped(folder: Path) -> set[str]:
+    """Return the files of `folder` that some process maps."""
+    found = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        try:
+            lines = maps.read_text(errors="replace").splitlines()
+        except OSError:  # it ended meanwhile, or is another user's
+            continue
+        found |= {parts[5] for line in lines if len(parts := line.split(None, 5)) == 6}
+    return {name for name in found if name.startswith(f"{folder}/")}
