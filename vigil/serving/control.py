@@ -131,7 +131,9 @@ class Control:
         except (ServerUnavailable, DeadlineExceeded):
             raise
         except ServerError as error:
-            raise ModelError(f"{model}: expected the server to {action} it, got: {error}") from error
+            raise ModelError(
+                f"{model}: expected the server to {action} it, got: {error}"
+            ) from error
 
 
 def refusal(subject: str, status: int, content: bytes) -> ServerError:

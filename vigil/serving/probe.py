@@ -105,5 +105,3 @@ def _zeros(client: Any, tensor: Any, batched: bool) -> Any:
     zeros = np.full(shape, b"", object) if is_text else np.zeros(shape, triton_to_np_dtype(name))
     given.set_data_from_numpy(zeros)
     return given
-
-

@@ -199,4 +199,4 @@ class Watchdog:
 
 def instances(config: ModelConfig) -> int:
     """Return how many instances of a model Triton runs on one device."""
-    return max(1, sum(max(1, group.count) for group in config.instance_group))
+    return max(1, sum(max(1, int(group.count)) for group in config.instance_group))
