@@ -13,7 +13,7 @@ import numpy as np
 
 from vigil.errors import DeadlineExceeded, ServerUnavailable
 from vigil.serving.control import refusal
-from vigil.serving.repository import ModelConfig
+from vigil.serving.repository import ModelConfig, triton_type
 
 _sequence_ids = itertools.count(2**62)  # apart from the ids of callers
 
@@ -94,12 +94,11 @@ def check_version(http_url: str, config: ModelConfig, version: int, timeout_s: f
 
 
 def _zeros(client: Any, tensor: Any, batched: bool) -> Any:
-    kind = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type
-    name = kind.values_by_number[tensor.data_type].name.removeprefix("TYPE_")
-    shape = [1 if size < 0 else int(size) for size in tensor.dims]
-    shape = [1, *shape] if batched else shape
     from tritonclient.utils import triton_to_np_dtype
 
+    name = triton_type(tensor).removeprefix("TYPE_")
+    shape = [1 if size < 0 else int(size) for size in tensor.dims]
+    shape = [1, *shape] if batched else shape
     is_text = name == "STRING"
     given = client.InferInput(tensor.name, shape, "BYTES" if is_text else name)
     zeros = np.full(shape, b"", object) if is_text else np.zeros(shape, triton_to_np_dtype(name))

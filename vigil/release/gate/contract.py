@@ -8,7 +8,13 @@ from typing import Any
 from vigil.errors import ModelError
 from vigil.release.candidate import Candidate
 from vigil.release.gate.check import Check
-from vigil.serving.repository import check_model, parse_labels, read_config, read_labels
+from vigil.serving.repository import (
+    check_model,
+    parse_labels,
+    read_config,
+    read_labels,
+    triton_type,
+)
 from vigil.session import OnnxSession
 
 _TOPIC = "contract"
@@ -69,7 +75,7 @@ def _interface(served: Candidate, config: Any, labels: Sequence[str]) -> list[Ch
 
     def tensors(found: Any) -> list[str]:
         return sorted(
-            f"{tensor.name} {tensor.data_type} {list(tensor.dims)}"
+            f"{tensor.name} {triton_type(tensor)} {list(tensor.dims)}"
             for tensor in (*found.input, *found.output)
         )
 

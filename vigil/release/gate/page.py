@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -29,9 +29,9 @@ def page(verdict: Mapping[str, Any]) -> str:
         _metrics(verdict),
         _speed(verdict),
         "<h2>What was judged</h2>",
-        table(["file", "sha256"], list(verdict["candidate"]["sha256"].items())),
+        _words(["file", "sha256"], list(verdict["candidate"]["sha256"].items())),
         "<h2>Made on</h2>",
-        table(["", ""], [[name, _flat(value)] for name, value in verdict["environment"].items()]),
+        _words(["", ""], [[name, _flat(value)] for name, value in verdict["environment"].items()]),
     ]
     return document(f"Gate: {verdict['model']}", parts)
 
@@ -61,7 +61,12 @@ def _topic(topic: str, verdict: Mapping[str, Any]) -> str:
     title = f"<h2>{escape(_TOPICS[topic])}</h2>"
     if not rows:
         return title + "<p>Not asked: what comes before it failed.</p>"
-    return title + f'<div class="checks">{table(["", "asked", "found"], rows)}</div>'
+    return title + _words(["", "asked", "found"], rows)
+
+
+def _words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of text rather than of figures."""
+    return f'<div class="words">{table(header, rows)}</div>'
 
 
 def _metrics(verdict: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ def speed(
         ratio = float(np.median(ratios))
         detail = (
             f"{ratio:.2f} times the served model's (rounds {ratios.min():.2f} to "
-            f"{ratios.max():.2f}), {params.max_slowdown:g} allowed; {load}"
+            f"{ratios.max():.2f}), {params.max_slowdown:g} allowed"
         )
         checks.append(_check(key, ratio <= params.max_slowdown, detail))
     return checks, figures
