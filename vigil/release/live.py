@@ -160,5 +160,8 @@ class LiveModel:
 
 
 def models(repository: Path) -> list[str]:
-    """Return the names of the models that have been published."""
-    return sorted(path.parent.name for path in repository.glob("*/config.pbtxt"))
+    """Return the names of the models that have been published; one on trial has no pointer."""
+    folders = sorted(path.parent for path in repository.glob("*/config.pbtxt"))
+    return [
+        folder.name for folder in folders if read_config(folder).version_policy.specific.versions
+    ]
