@@ -21,6 +21,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .8rem; border-bottom: 1px solid #d9dce1; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
+div.words th, div.words td { text-align: left; vertical-align: top; }
 small { color: #5d6470; }
 .plots img { width: 24%; min-width: 15rem; }
 .plots img:only-child { width: min(100%, 44rem); }

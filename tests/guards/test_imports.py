@@ -72,7 +72,7 @@ FLOORS = [
         "vigil.frame_page",
         "vigil.clip_study",
     },
-    {"vigil.reporting"},
+    {"vigil.reporting", "vigil.release"},
     {"vigil.demo", "vigil.real"},
     {"vigil.study"},
     {"labeling_ui"},

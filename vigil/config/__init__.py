@@ -63,6 +63,7 @@ from vigil.config.recognizers import (
     STGCNPPSection,
     STGCNSection,
 )
+from vigil.config.release import CanarySection, GateSection, ReleaseSection, WatchSection
 from vigil.config.results import (
     EnsembleSection,
     EvaluateSection,
@@ -82,6 +83,7 @@ __all__ = [
     "BenchmarkSection",
     "BenchmarkSystem",
     "CTRGCNSection",
+    "CanarySection",
     "ClipGRUSection",
     "ClipsSection",
     "ClipsStageSection",
@@ -97,6 +99,7 @@ __all__ = [
     "Fraction",
     "FramesSection",
     "FusionSection",
+    "GateSection",
     "GraphSection",
     "KinematicsSection",
     "LabelingSection",
@@ -112,6 +115,7 @@ __all__ = [
     "ProtoGCNSection",
     "ProxySection",
     "RecognizerSection",
+    "ReleaseSection",
     "Role",
     "STGCNPPSection",
     "STGCNSection",
@@ -131,6 +135,7 @@ __all__ = [
     "TuneRange",
     "TuneSection",
     "View",
+    "WatchSection",
     "WeightsSection",
     "ZeroShotSection",
     "load",
@@ -174,6 +179,10 @@ class Config(Section):
     frames: FramesSection
     export: ExportSection
     serve: ServeSection
+    watch: WatchSection
+    gate: GateSection
+    release: ReleaseSection
+    canary: CanarySection
     benchmark: BenchmarkSection
     tune: TuneSection
     labeling: LabelingSection

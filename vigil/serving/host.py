@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 from vigil.errors import InputError, ServerError
@@ -102,3 +103,43 @@ def choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int
         for probe in held:
             probe.close()
     return ports[0], ports[1], ports[2]
+
+
+def sweep_shared_memory(folder: Path, prefix: str, older_than_s: float = 5.0) -> list[str]:
+    """Remove the regions that dead stubs left behind.
+
+    A stub is started with its region's name on its command line, shortly after the server has made
+    the region; the server itself keeps a dead stub's region mapped, so that says nothing.
+
+    Args:
+        folder: where the kernel shows shared memory.
+        prefix: what the names of one server's regions begin with.
+        older_than_s: younger regions may still be waiting for their stub.
+
+    Returns:
+        The names of what was removed.
+    """
+    regions = {path.name: path for path in folder.glob(f"{prefix}*")}
+    if not regions:
+        return []
+    used = _command_words()
+    removed = []
+    for name, path in sorted(regions.items()):
+        try:
+            if name not in used and time.time() - path.stat().st_ctime > older_than_s:
+                path.unlink()
+                removed.append(name)
+        except FileNotFoundError:
+            continue
+    return removed
+
+
+def _command_words() -> set[str]:
+    """Return every word on the command line of every process that may be looked at."""
+    found: set[str] = set()
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.update(line.read_text(errors="replace").split("\0"))
+        except OSError:  # it ended meanwhile
+            continue
+    return found

@@ -196,6 +196,12 @@ def with_dynamic_batching(max_batch: int, max_queue_delay_us: int) -> Callable[[
     return change
 
 
+def triton_type(tensor: Any) -> str:
+    """Return the type of a configured tensor by its name, such as `TYPE_FP32`."""
+    types = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type
+    return str(types.values_by_number[tensor.data_type].name)
+
+
 def _check_tensors(
     version: Path, tensors: Sequence[Any], specs: tuple[TensorSpec, ...], batched: bool
 ) -> None:
@@ -205,8 +211,7 @@ def _check_tensors(
         if spec is None:
             raise ModelError(f"{version}: {tensor.name}: expected one of {sorted(known)}")
         wanted = _TRITON_TYPES[str(spec.dtype)]
-        types = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type
-        given = types.values_by_number[tensor.data_type].name
+        given = triton_type(tensor)
         if wanted != given:
             raise ModelError(f"{version}: {tensor.name}: expected {wanted}, got {given}")
         if batched and (not spec.shape or spec.shape[0] is not None):

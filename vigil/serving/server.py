@@ -31,6 +31,7 @@ from vigil.serving.host import (
     environment,
     is_loopback,
     lay_out_backends,
+    sweep_shared_memory,
     tritonserver_folder,
 )
 
@@ -120,6 +121,12 @@ class EmbeddedTriton:
     def providers(self) -> dict[str, str]:
         """ONNX Runtime provider really active in each loaded model, by model name."""
         return dict(_PROVIDER.findall(self.log()))
+
+    def sweep(self) -> list[str]:
+        """Remove the shared memory that dead stubs left behind; return the regions' names."""
+        if not self._id:
+            return []
+        return sweep_shared_memory(supervisor.SHARED_MEMORY, f"{self._id}-")
 
     def log(self) -> str:
         """Return the server's log so far ("" when it is not started)."""

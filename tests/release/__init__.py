@@ -1,0 +1,1 @@
+"""Judged, published, tried, taken back."""

@@ -1,0 +1,150 @@
+"""The watchdog notices a dead stub though readiness lies, and repairs it while others answer."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tritonclient.http import InferenceServerClient
+
+from tests import networks
+from vigil.errors import ServerError
+from vigil.serving.control import Control
+from vigil.serving.host import sweep_shared_memory
+from vigil.serving.probe import probe_of
+from vigil.serving.repository import parse_config
+from vigil.serving.server import EmbeddedTriton
+from vigil.serving.supervisor import SHARED_MEMORY
+from vigil.serving.watch import Watchdog
+from vigil.session import TritonSession
+
+LIMIT_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]:
+    folder = tmp_path_factory.mktemp("watched")
+    networks.recognizer_model(folder)
+    networks.mlp_model(folder, "pair", instances=2)
+    with EmbeddedTriton(folder, ["tiny", "pair"]) as running:
+        yield running
+
+
+def stubs(server: EmbeddedTriton, model: str) -> list[psutil.Process]:
+    """Return the living stubs of a model."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if words and words[0].endswith("_stub") and f"/{model}/" in words[1]:
+            if words[2].startswith(server._id):
+                found.append(process)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "count"), [("tiny", 1), ("pair", 2)])
+def test_a_killed_stub_is_noticed_within_5_s_and_repaired(
+    server: EmbeddedTriton, model: str, count: int
+) -> None:
+    events: list[tuple[float, str]] = []
+    control = Control(server.http_url)
+
+    def note(line: str) -> None:
+        events.append((time.monotonic(), line))
+
+    with Watchdog(server.http_url, 0.5, LIMIT_S, note, server.sweep):
+        time.sleep(1.5)
+        assert events == [], "a healthy server is left alone"
+        victims = stubs(server, model)
+        assert len(victims) == count
+        killed_at = time.monotonic()
+        victims[-1].kill()
+        with InferenceServerClient(server.http_url) as client:
+            assert client.is_model_ready(model), "readiness lies: this is what the watchdog is for"
+        deadline = killed_at + 30
+        while not any("answers again" in line for _, line in events):
+            assert time.monotonic() < deadline, events
+            time.sleep(0.05)
+        assert events[0][0] - killed_at < LIMIT_S, events
+        assert f"watch: {model}: " in events[0][1]
+        assert "not healthy" in events[0][1]
+        deadline = time.monotonic() + 12
+        while len(list(SHARED_MEMORY.glob(f"{server._id}-*"))) > 3:
+            assert time.monotonic() < deadline, "the dead stub's shared memory is still there"
+            time.sleep(0.1)
+    assert len(stubs(server, model)) == count
+    probe = probe_of(control.config(model))
+    assert probe is not None
+    for _ in range(2 * count):
+        probe.send(server.http_url, LIMIT_S)
+
+
+@pytest.mark.slow
+def test_the_instance_that_lives_answers_while_the_dead_one_is_replaced(
+    server: EmbeddedTriton,
+) -> None:
+    session = TritonSession(server.http_url, "tiny", "http")
+    other = threading.Event()
+    failures: list[str] = []
+
+    def load() -> None:
+        while not other.is_set():
+            try:
+                session.run(networks.clips(1))
+            except ServerError as error:
+                failures.append(str(error))
+
+    victim = stubs(server, "pair")[0]
+    caller = threading.Thread(target=load)
+    caller.start()
+    watchdog = Watchdog(server.http_url, 60, LIMIT_S, lambda _: None)
+    assert watchdog.look() == []
+    victim.kill()
+    assert watchdog.look() == ["pair"]
+    assert watchdog.look() == []
+    other.set()
+    caller.join()
+    assert failures == []
+
+
+def test_a_server_that_is_gone_is_said_and_waited_for() -> None:
+    events: list[str] = []
+    with Watchdog("127.0.0.1:9", 0.01, 0.2, events.append):
+        time.sleep(0.3)
+    assert len(events) > 1
+    assert "127.0.0.1:9" in events[0]
+
+
+def test_probes_are_one_row_of_zeros_of_every_type() -> None:
+    config = parse_config(
+        'name: "m" max_batch_size: 4 input { name: "a" data_type: TYPE_FP32 dims: [-1, 3] } '
+        'input { name: "s" data_type: TYPE_STRING dims: [1] } sequence_batching {}'
+    )
+    probe = probe_of(config, version=7)
+    assert probe is not None
+    assert probe.path == "/v2/models/m/versions/7"
+    for part in (b'"shape":[1,1,3]', b'"datatype":"BYTES"', b'"sequence_end":true'):
+        assert part in probe.body
+    config.model_transaction_policy.decoupled = True
+    assert probe_of(config) is None
+
+
+def test_only_regions_without_a_stub_are_swept(tmp_path: Path) -> None:
+    for name in ("mine-dead", "mine-young", "other"):
+        (tmp_path / name).touch()
+    assert sweep_shared_memory(tmp_path, "mine-") == [], "both may still be waiting for a stub"
+    word = "mine-alive"
+    (tmp_path / word).touch()
+    alive = psutil.Popen(["/bin/sh", "-c", "read line", word], stdin=subprocess.PIPE)
+    try:
+        removed = sweep_shared_memory(tmp_path, "mine-", older_than_s=-1)
+    finally:
+        alive.kill()
+        alive.wait()
+    assert removed == ["mine-dead", "mine-young"]
+    assert {path.name for path in tmp_path.iterdir()} == {word, "other"}

@@ -1,0 +1,194 @@
+"""All the gate's questions, asked in order of their cost, and the verdict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vigil.config import EvaluateSection, GateSection
+from vigil.environment import describe
+from vigil.errors import ServerError
+from vigil.release.candidate import Candidate
+from vigil.release.gate.check import Check, Feeds
+from vigil.release.gate.contract import contract
+from vigil.release.gate.parity import parity, reference
+from vigil.release.gate.quality import TestSplit, quality
+from vigil.release.gate.speed import speed
+from vigil.serving.repository import ModelConfig, read_config, stage_variant
+from vigil.serving.server import EmbeddedTriton
+from vigil.session import Array, OnnxSession, TritonSession
+
+CANDIDATE, SERVED = "candidate", "served"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What the candidate was exported from.
+
+    Attributes:
+        run: PyTorch: arrays by input name to arrays by output name.
+        metadata: what its ONNX metadata must say.
+    """
+
+    run: Callable[[Feeds], Mapping[str, Array]]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Served:
+    """The model that serves now.
+
+    Attributes:
+        folder: its folder in the live repository.
+        version: the version that serves.
+        files: that version's files.
+        test_sha256: the test split that it was judged on; "" where that is not known.
+    """
+
+    folder: Path
+    version: int
+    files: Candidate
+    test_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What is to be judged, and by what.
+
+    Attributes:
+        candidate: the candidate.
+        served: what it would replace; None where nothing is served yet.
+        trained: the checkpoint.
+        split: the frozen test split.
+        params: tolerances, margins and the load.
+        evaluate: resamples of the bootstrap.
+    """
+
+    candidate: Candidate
+    served: Served | None
+    trained: Trained
+    split: TestSplit
+    params: GateSection
+    evaluate: EvaluateSection
+
+
+Figures = dict[str, Any]
+
+
+def judge(case: Case, startup_timeout_s: float) -> dict[str, Any]:
+    """Hold a candidate against its checkpoint and against the served model.
+
+    Args:
+        case: what is judged.
+        startup_timeout_s: longest wait for the server that both are tried on, in seconds.
+
+    Returns:
+        The verdict as plain values: `ship`, `why` (what speaks against it), `checks`, `notes`,
+        `metrics`, `speed`, and what was judged, by hash.
+
+    Raises:
+        InputError: the test split lacks what the model reads.
+    """
+    served, facts = case.served, case.split.reads.facts
+    checks = contract(
+        case.candidate,
+        served.files if served else None,
+        case.split.classes,
+        case.trained.metadata,
+        facts,
+    )
+    figures: Figures = {"metrics": {}, "speed": {}}
+    if all(check.passed for check in checks):
+        found, figures = _on_server(case, startup_timeout_s)
+        checks += found
+    return verdict(case, checks, figures)
+
+
+def verdict(case: Case, checks: list[Check], figures: Figures) -> dict[str, Any]:
+    """Sum up: ship only where nothing speaks against it."""
+    served, split = case.served, case.split
+    why = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+    notes = []
+    if served is not None and served.test_sha256 != split.sha256:
+        notes.append(
+            "The served version was judged on other test clips: it may have learned from some of "
+            "these, which makes it look better than it is."
+        )
+    return {
+        "model": case.candidate.name,
+        "ship": not why,
+        "why": why,
+        "notes": notes,
+        "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "candidate": {"sha256": case.candidate.sha256},
+        "served": {"version": served.version, "sha256": served.files.sha256} if served else None,
+        "test": {
+            "clips": len(split.rows),
+            "videos": len({row["video_id"] for row in split.rows}),
+            "sha256": split.sha256,
+        },
+        "checks": [check.as_dict() for check in checks],
+        **figures,
+        "environment": describe(),
+    }
+
+
+def _on_server(case: Case, startup_timeout_s: float) -> tuple[list[Check], Figures]:
+    """Run candidate and served model side by side on a server of their own."""
+    figures: Figures = {"metrics": {}, "speed": {}}
+    with tempfile.TemporaryDirectory(prefix="vigil-gate-") as folder:
+        stage_variant(case.candidate.folder, Path(folder), CANDIDATE, _as_it_is)
+        if case.served:
+            stage_variant(case.served.folder, Path(folder), SERVED, _as_it_is)
+        server = EmbeddedTriton(folder, startup_timeout_s=startup_timeout_s)
+        try:
+            server.start()
+        except ServerError as error:
+            return [Check("contract", "the server loads it", False, str(error))], figures
+        try:
+            return _ask(case, server)
+        except ServerError as error:
+            return [Check("parity", "the server answers", False, str(error))], figures
+        finally:
+            server.stop()
+
+
+def _ask(case: Case, server: EmbeddedTriton) -> tuple[list[Check], Figures]:
+    """Ask the running server everything that needs one."""
+    candidate, split, params = case.candidate, case.split, case.params
+    http, grpc = server.http_url, server.grpc_url
+    names = [CANDIDATE, SERVED] if case.served else [CANDIDATE]
+    sessions = {name: TritonSession(grpc, name, "grpc") for name in names}
+    feeds = split.reads.batch(split.rows[: params.rows]).feeds
+    feeds = {name: array[: params.rows] for name, array in feeds.items()}
+    right = reference(case.trained.run, feeds, params.tolerance)
+    runs = {
+        "ONNX Runtime": OnnxSession(candidate.files["model.onnx"], device="cpu").run,
+        "Triton over HTTP": TritonSession(http, CANDIDATE, "http").run,
+        "Triton over gRPC": sessions[CANDIDATE].run,
+    }
+    same = parity(right, runs, sizes(read_config(candidate.folder)))
+    scores = {name: split.scores(session.run) for name, session in sessions.items()}
+    right_or_wrong, metrics = quality(
+        split, scores.get(SERVED), scores[CANDIDATE], params, case.evaluate
+    )
+    rows = [right.take(np.array([i])) for i in range(right.count)]
+    fast, latency = speed({"http": http, "grpc": grpc}, names, rows, params)
+    return [*same, *right_or_wrong, *fast], {"metrics": metrics, "speed": latency}
+
+
+def sizes(config: ModelConfig) -> list[int]:
+    """Return batch sizes 1, 2, 3, the preferred ones and the largest, as far as the model goes."""
+    most = max(1, config.max_batch_size)
+    asked = {1, 2, 3, most, *config.dynamic_batching.preferred_batch_size}
+    return sorted(size for size in asked if size <= most)
+
+
+def _as_it_is(_: ModelConfig) -> None:
+    """Change nothing but the name."""

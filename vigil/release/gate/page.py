@@ -1,0 +1,104 @@
+"""The verdict as one page: ship or don't, and why. Nothing loaded, no script, all escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from vigil.html import document, interval, table
+
+_TOPICS = {
+    "contract": "Is it what it says it is?",
+    "parity": "Does every way to run it give the same answers?",
+    "quality": "Is it as often right?",
+    "speed": "Is it as fast?",
+}
+_SHIP, _STOP = "#1a7f37", "#b42318"
+
+
+def page(verdict: Mapping[str, Any]) -> str:
+    """Return a verdict, see `vigil.release.gate.judging.judge`, as an HTML page."""
+    ship = verdict["ship"]
+    word, color = ("Ship", _SHIP) if ship else ("Do not ship", _STOP)
+    parts = [
+        f'<p style="font-size:2rem;font-weight:700;color:{color};margin:0">{word}</p>',
+        f"<p>{escape(_what(verdict))}</p>",
+        _why(verdict),
+        *(_topic(topic, verdict) for topic in _TOPICS),
+        _metrics(verdict),
+        _speed(verdict),
+        "<h2>What was judged</h2>",
+        _words(["file", "sha256"], list(verdict["candidate"]["sha256"].items())),
+        "<h2>Made on</h2>",
+        _words(["", ""], [[name, _flat(value)] for name, value in verdict["environment"].items()]),
+    ]
+    return document(f"Gate: {verdict['model']}", parts)
+
+
+def _what(verdict: Mapping[str, Any]) -> str:
+    served, test = verdict["served"], verdict["test"]
+    against = f"version {served['version']}, which serves now" if served else "nothing served yet"
+    passed = sum(check["passed"] for check in verdict["checks"])
+    return (
+        f"Against {against}, on {test['clips']} test clips of {test['videos']} videos: "
+        f"{passed} of {len(verdict['checks'])} checks passed. Judged {verdict['judged_at']}."
+    )
+
+
+def _why(verdict: Mapping[str, Any]) -> str:
+    lines = "".join(f"<li>{escape(reason)}</li>" for reason in verdict["why"])
+    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in verdict["notes"])
+    return (f"<h2>Why not</h2><ul>{lines}</ul>" if lines else "") + notes
+
+
+def _topic(topic: str, verdict: Mapping[str, Any]) -> str:
+    rows = [
+        ["✓" if check["passed"] else "✗ no", check["name"], check["detail"]]
+        for check in verdict["checks"]
+        if check["topic"] == topic
+    ]
+    title = f"<h2>{escape(_TOPICS[topic])}</h2>"
+    if not rows:
+        return title + "<p>Not asked: what comes before it failed.</p>"
+    return title + _words(["", "asked", "found"], rows)
+
+
+def _words(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of text rather than of figures."""
+    return f'<div class="words">{table(header, rows)}</div>'
+
+
+def _metrics(verdict: Mapping[str, Any]) -> str:
+    found = verdict["metrics"].get("candidate")
+    if not found:
+        return ""
+    old = {row["metric"]: row for row in verdict["metrics"]["differences"]}
+    rows = [
+        [name, f"{old[name]['first']:.3f}" if name in old else "–", interval(found, name)]
+        for name in found
+    ]
+    note = "<p><small>In brackets: 95 % intervals, whole videos resampled.</small></p>"
+    return "<h3>Metrics</h3>" + table(["", "served", "candidate"], rows) + note
+
+
+def _speed(verdict: Mapping[str, Any]) -> str:
+    found = verdict["speed"]
+    if not found:
+        return ""
+    keys = {"throughput_per_s": "rows/s", "p50_ms": "p50 ms", "p95_ms": "p95 ms",
+            "p99_ms": "p99 ms"}  # fmt: skip
+    rows = [
+        [name, *(f"{values[key]:.1f}" for key in keys)] for name, values in found["models"].items()
+    ]
+    return (
+        "<h3>Latency</h3>"
+        + table(["", *keys.values()], rows)
+        + f"<p><small>{escape(found['load'])}; medians of the rounds.</small></p>"
+    )
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {part}" for key, part in value.items())
+    return str(value)

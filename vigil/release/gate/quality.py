@@ -1,0 +1,122 @@
+"""How often candidate and served model are right on the frozen test split, both through Triton."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from vigil.config import EvaluateSection, GateSection
+from vigil.errors import InputError
+from vigil.evaluation.comparing import Difference, align, compare
+from vigil.evaluation.metrics import measure
+from vigil.evaluation.scores import Scores, scores_of
+from vigil.models.reading import Reading
+from vigil.release.gate.check import Check, Feeds
+from vigil.session import Array
+
+_TOPIC = "quality"
+_PART = 64  # rows handed over at once; a session cuts them to what the model takes
+
+
+@dataclass(frozen=True, eq=False)
+class TestSplit:
+    """The clips that decide.
+
+    Attributes:
+        rows: their annotations.
+        reads: how they become what the model takes.
+        classes: class names in label order.
+        normal: the class that is not an event.
+    """
+
+    __test__ = False  # no test, whatever pytest makes of its name
+
+    rows: Sequence[dict[str, Any]]
+    reads: Reading
+    classes: tuple[str, ...]
+    normal: str
+
+    @property
+    def sha256(self) -> str:
+        """Hash of which clips there are, of what, with which labels."""
+        lines = sorted(f"{r['frame_dir']},{r['video_id']},{r['label']}" for r in self.rows)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def scores(self, run: Callable[[Feeds], Mapping[str, Array]]) -> Scores:
+        """Ask a model about every clip."""
+        batch = self.reads.batch(self.rows)
+        parts = [
+            run({name: array[i : i + _PART] for name, array in batch.feeds.items()})
+            for i in range(0, len(batch.owner), _PART)
+        ]
+        answers = np.concatenate([part["probabilities"] for part in parts])
+        settled = self.reads.settle(answers, batch.owner, len(self.rows))
+        return scores_of(self.rows, settled)
+
+
+def quality(
+    split: TestSplit,
+    first: Scores | None,
+    second: Scores,
+    gate: GateSection,
+    params: EvaluateSection,
+) -> tuple[list[Check], dict[str, Any]]:
+    """Judge what candidate and served model said of the test split.
+
+    The paired bootstrap draws videos and computes both on each draw. A metric fails where the whole
+    interval of the difference is a loss, and where the loss itself is above the margin; a loss
+    within both is reported and let pass.
+
+    Args:
+        split: the clips.
+        first: what the served model said; None where none is served.
+        second: what the candidate said.
+        gate: the margins.
+        params: resamples and their seed.
+
+    Returns:
+        The checks, and the figures: `candidate` (metrics with intervals) and `differences`.
+    """
+    if not np.isfinite(second.probabilities).all():
+        return [Check(_TOPIC, "answers are numbers", False, "NaN or infinite")], {}
+    figures: dict[str, Any] = {
+        "candidate": {
+            name: found
+            for name, found in measure(second, split.classes, split.normal, params).items()
+            if name in gate.margins
+        },
+        "differences": [],
+    }
+    if first is None:
+        detail = "nothing is served yet; the candidate's metrics are in the table"
+        return [Check(_TOPIC, "not worse than served", True, detail)], figures
+    try:
+        runs = align((first, split.classes), (second, split.classes))
+    except InputError as error:
+        return [Check(_TOPIC, "not worse than served", False, str(error))], figures
+    found = [
+        row
+        for row in compare(*runs, split.classes, split.normal, params)
+        if row.metric in gate.margins
+    ]
+    figures["differences"] = [asdict(row) for row in found]
+    missing = sorted(set(gate.margins) - {row.metric for row in found})
+    checks = [_judge(row, gate.margins[row.metric]) for row in found]  # type: ignore[index]
+    if missing:
+        detail = f"not defined on this split: {', '.join(missing)}"
+        checks.append(Check(_TOPIC, "every metric is defined", False, detail))
+    return checks, figures
+
+
+def _judge(row: Difference, margin: float) -> Check:
+    gap = row.second - row.first
+    passed = row.verdict != "worse" and gap >= -margin
+    detail = (
+        f"{row.first:.3f} → {row.second:.3f}, difference {gap:+.3f} [{row.low:+.3f}, "
+        f"{row.high:+.3f}]: {row.verdict}; a loss of {margin:g} is allowed within noise"
+    )
+    return Check(_TOPIC, f"{row.metric} not worse than served", passed, detail)

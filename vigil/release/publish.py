@@ -1,0 +1,179 @@
+"""Publish a version, or take it back, while requests keep flowing.
+
+Steps of a publish: `written` (a copy beside, flushed to disk), `renamed` (it has its number),
+`loaded` (the servers have replaced the old one by it, and it answered), `pointed` (it is the last
+good version, also after a restart), `pruned`. A program that is killed between any two of them
+leaves a repository that any Triton serves, from the version the pointer names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vigil.errors import InputError, ModelError, VigilError
+from vigil.release.candidate import Candidate
+from vigil.release.live import LiveModel
+from vigil.serving.control import Control
+from vigil.serving.probe import check_version
+
+STEPS = ("written", "renamed", "loaded", "pointed", "pruned")
+OnStep = Callable[[str], None]
+
+
+def publish(
+    live: LiveModel,
+    candidate: Candidate,
+    verdict: Mapping[str, Any],
+    lineage: dict[str, Any],
+    servers: Sequence[Control],
+    keep: int,
+    on_step: OnStep = lambda _: None,
+) -> int:
+    """Bring a candidate that passed the gate into the live repository and into service.
+
+    Args:
+        live: the model's place in the live repository.
+        candidate: what is published.
+        verdict: what the gate said, see `vigil.release.gate`.
+        lineage: where it comes from, see `vigil.release.lineage`.
+        servers: those that serve the repository; none only writes it.
+        keep: versions that stay on disk.
+        on_step: called after each of `STEPS` with its name.
+
+    Returns:
+        The new version's number.
+
+    Raises:
+        InputError: it did not pass the gate, or another model or version was judged.
+        ModelError: the disk is full, or a server does not load it; the last good one serves.
+        ServerError: a server does not answer; the last good one serves.
+    """
+    with live.lock():
+        check_verdict(live, candidate, verdict)
+        live.clean()
+        number = max(live.numbers(), default=0) + 1
+        try:
+            for step in live.stage(candidate, lineage, dict(verdict), number):
+                on_step(step)
+        except OSError as error:
+            live.clean()
+            reason = error.strerror or str(error)
+            raise ModelError(f"publish: {live.folder}: nothing is published: {reason}") from error
+        try:
+            switch(live, number, servers, on_step)
+        except VigilError:
+            live.drop(number)
+            raise
+        prune(live, keep)
+        on_step("pruned")
+    return number
+
+
+def rollback(
+    live: LiveModel,
+    servers: Sequence[Control],
+    to: int | None = None,
+    on_step: OnStep = lambda _: None,
+) -> int:
+    """Bring an earlier version back into service.
+
+    Args:
+        live: the model's place in the live repository.
+        servers: those that serve it.
+        to: the version; None takes the newest one below that which serves.
+        on_step: called after `loaded` and `pointed`.
+
+    Returns:
+        The version that serves now.
+
+    Raises:
+        InputError: there is nothing to go back to.
+        ModelError: the version's files are not those that were judged, or a server does not load
+            it; the one that served before still does.
+        ServerError: a server does not answer; likewise.
+    """
+    with live.lock():
+        current = live.current
+        earlier = [number for number in live.numbers() if current is not None and number < current]
+        target = to if to is not None else max(earlier, default=None)
+        if target is None or target == current:
+            raise InputError(f"rollback: {live.name}: expected a version beside {current}")
+        live.check(target)
+        switch(live, target, servers, on_step)
+    return target
+
+
+def switch(live: LiveModel, number: int, servers: Sequence[Control], on_step: OnStep) -> None:
+    """Make the servers serve a version that lies in the repository, then move the pointer.
+
+    Raises:
+        ModelError, ServerError: a server does not load it, or it does not answer; the servers that
+            had taken it serve the last good version again, and the pointer has not moved.
+    """
+    before, config = live.current, live.config_of(number)
+    live.write_labels(number)
+    for place, server in enumerate(servers):
+        try:
+            server.load(live.name, config)
+            check_version(server.http_url, config, number, server.timeout_s)
+        except VigilError as error:
+            _restore(live, before, servers[: place + 1], error)
+            raise
+    on_step("loaded")
+    live.point(number)
+    on_step("pointed")
+    for server in servers:
+        if number not in server.ready().get(live.name, []):  # repaired or restarted meanwhile
+            server.load(live.name, config)
+
+
+def prune(live: LiveModel, keep: int) -> list[int]:
+    """Drop the oldest versions until `keep` are left.
+
+    The one that serves and the one that `rollback` would take are never among them.
+    """
+    current, numbers = live.current, live.numbers()
+    earlier = [number for number in numbers if current is not None and number < current]
+    kept = {current, *earlier[-1:], *numbers[-keep:]}
+    dropped = [number for number in numbers if number not in kept]
+    for number in dropped:
+        live.drop(number)
+    return dropped
+
+
+def check_verdict(live: LiveModel, candidate: Candidate, verdict: Mapping[str, Any]) -> None:
+    """Make sure that the gate let this very candidate pass, against what serves now.
+
+    Raises:
+        InputError: it did not.
+    """
+    if verdict.get("model") != live.name or candidate.name != live.name:
+        raise InputError(f"publish: expected a verdict on {live.name}, got {verdict.get('model')}")
+    if verdict.get("ship") is not True:
+        reasons = "; ".join(verdict.get("why") or ["no verdict"])
+        raise InputError(f"publish: {live.name}: did not pass the gate: {reasons}")
+    if verdict.get("candidate", {}).get("sha256") != candidate.sha256:
+        raise InputError(
+            f"publish: {live.name}: expected the files that were judged, got others; run verify"
+        )
+    judged = (verdict.get("served") or {}).get("version")
+    if judged != live.current:
+        raise InputError(
+            f"publish: {live.name}: was judged against version {judged}, but {live.current} "
+            "serves; run verify"
+        )
+
+
+def _restore(
+    live: LiveModel, before: int | None, servers: Sequence[Control], cause: VigilError
+) -> None:
+    """Let servers serve what they did before a version failed."""
+    for server in servers:
+        try:
+            if before is None:
+                server.unload(live.name)
+            elif server.ready().get(live.name) != [before]:
+                server.load(live.name, live.config_of(before))
+        except VigilError as error:
+            cause.add_note(f"{server.http_url}: {error}")
