@@ -26,7 +26,8 @@ def detections(*rows: tuple[float, float, float], masks: bool = False) -> Detect
     table = np.asarray(rows, dtype=np.float32).reshape(-1, 3)
     xyxy = np.concatenate([table[:, :2], table[:, :2] + [40, 80]], axis=1).astype(np.float32)
     classes = np.zeros(len(table), dtype=np.int32)
-    own = np.zeros((len(table), 4, 4), dtype=np.bool_)
+    side = max(4, len(table))
+    own = np.zeros((len(table), side, side), dtype=np.bool_)
     for i in range(len(table)):
         own[i, i] = True
     return Detections(xyxy, table[:, 2], classes, own if masks else None)
