@@ -61,6 +61,8 @@ from vigil.config.recognizers import (
     STGCNSection,
 )
 from vigil.config.results import (
+    BehaviourLimits,
+    BehaviourSection,
     BenchmarkSection,
     EnsembleSection,
     EvaluateSection,
@@ -75,6 +77,8 @@ __all__ = [
     "AAGCNSection",
     "AlarmSection",
     "AugmentSection",
+    "BehaviourLimits",
+    "BehaviourSection",
     "BenchmarkSection",
     "CTRGCNSection",
     "ClipGRUSection",
@@ -161,6 +165,9 @@ class Config(Section):
     zero_shot: ZeroShotSection
     frames: FramesSection
     export: ExportSection
+    behaviours: dict[Name, BehaviourSection] = Field(
+        description="served models from pixels to behavior, each by some of the recognizers"
+    )
     serve: ServeSection
     benchmark: BenchmarkSection
     tune: TuneSection
@@ -239,6 +246,19 @@ class Config(Section):
         ]  # fmt: skip
         if alien:
             raise ValueError(f"export.crops: expected recognizers of embeddings, got {alien}")
+        return self
+
+    @model_validator(mode="after")
+    def _behaviours_are_of_recognizers(self) -> Config:
+        for name, behaviour in self.behaviours.items():
+            unknown = sorted(set(behaviour.recognizers) - set(self.recognizers))
+            if unknown:
+                raise ValueError(
+                    f"behaviours.{name}: expected recognizers ({', '.join(self.recognizers)}), "
+                    f"got {unknown}"
+                )
+            if name in self.models or name in self.ensembles or name in self.fusions:
+                raise ValueError(f"behaviours.{name}: expected a name that nothing else has")
         return self
 
     def training(self, name: str) -> TrainSection:

@@ -53,6 +53,22 @@ class ExportSection(Section):
     )
 
 
+class BehaviourLimits(Section):
+    """What one served model from pixels to behavior takes and remembers."""
+
+    max_frames: int = Field(ge=1, le=4096, description="frames of one request")
+    max_pixels: int = Field(ge=1024, le=2**27, description="pixels of one frame")
+    max_gap_s: float = Field(gt=0, le=3600, description="longest time between two frames")
+    idle_s: float = Field(gt=0, le=86_400, description="a stream silent for longer is forgotten")
+    streams: int = Field(ge=1, le=1024, description="streams remembered at once")
+
+
+class BehaviourSection(BehaviourLimits):
+    """Frames in, behavior of everybody out, by one served model."""
+
+    recognizers: tuple[Name, ...] = Field(min_length=1, description="who judges, each once")
+
+
 class ServeSection(Section):
     """The embedded Triton server."""
 

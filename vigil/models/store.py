@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
 _CLASSIFIER = "cls_head.fc."
-_Reading = Annotated[SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")]
+AnyReading = Annotated[SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")]
 _MAY_DIFFER = (*_TRAINING_ONLY, _CLASSIFIER)
 
 
@@ -44,7 +44,7 @@ class ModelSpec:
     name: str
     classes: tuple[str, ...]
     params: dict[str, Any]
-    reads: _Reading
+    reads: AnyReading
 
     @classmethod
     def of(
