@@ -16,8 +16,8 @@ from string import Template
 
 from vigil.config import Config
 from vigil.errors import InputError
-from vigil.paths import Paths
 from vigil.feeds import TRITON_TYPES
+from vigil.paths import Paths
 from vigil.perception.detector import BATCH
 from vigil.perception.embedder import CLIP_IMAGE, clip_notes
 from vigil.schema import atomic, write_text

@@ -66,7 +66,7 @@ class BehaviourLimits(Section):
 class BehaviourSection(BehaviourLimits):
     """Frames in, behavior of everybody out, by one served model."""
 
-    recognizers: tuple[Name, ...] = Field(min_length=1, description="who judges, each once")
+    recognizers: tuple[Name, ...] = Field(description="who judges; []: all recognizers")
 
 
 class ServeSection(Section):

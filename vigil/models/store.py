@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
 _CLASSIFIER = "cls_head.fc."
-AnyReading = Annotated[SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")]
+AnyReading = Annotated[
+    SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")
+]
 _MAY_DIFFER = (*_TRAINING_ONLY, _CLASSIFIER)
 
 

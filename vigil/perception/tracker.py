@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class _Track:
         """The motion model's box."""
         x, y, aspect, height = self.mean[:4]
         half = np.array([aspect * height, height]) / 2
-        return np.concatenate([[x, y] - half, [x, y] + half])
+        return np.array([x - half[0], y - half[1], x + half[0], y + half[1]])
 
 
 class PersonTracker:
@@ -197,7 +197,7 @@ def _predict(tracks: Sequence[_Track]) -> None:
 
 
 def _cost(
-    first: Sequence[NDArray[np.floating]], second: Sequence[NDArray[np.floating]]
+    first: Sequence[NDArray[Any]] | NDArray[Any], second: Sequence[NDArray[Any]] | NDArray[Any]
 ) -> NDArray[np.float32]:
     """Return the (N, M) of 1 less the overlap (IoU) of xyxy boxes."""
     a, b = (np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in (first, second))

@@ -19,6 +19,7 @@ from vigil.session import OnnxSession, TensorSpec
 LABELS = "labels.txt"
 ModelConfig = Any  # tritonclient's generated protobuf class has no types
 
+
 def read_config(model: Path) -> ModelConfig:
     """Parse the configuration of one model folder.
 

@@ -62,7 +62,7 @@ def describe(name: str, config: Config, paths: Paths) -> BehaviourSpec:
             "which is not served; leave `behaviours` empty ({})"
         )
     section = config.behaviours[name]
-    found = [store.read_spec(paths.model(one)) for one in section.recognizers]
+    found = [store.read_spec(paths.model(one)) for one in section.recognizers or config.recognizers]
     classes = {spec.classes for spec in found}
     if classes != {config.classes}:
         raise ModelError(

@@ -146,7 +146,8 @@ class Stream:
         """
         self.check(frames, time_s)
         if len(frames) and not self._count:
-            self._size, self._origin_s = frames[0].shape[:2], float(time_s[0])
+            height, width = frames[0].shape[:2]
+            self._size, self._origin_s = (height, width), float(time_s[0])
         self._take(frames, (time_s - self._origin_s).tolist())
         if not self._kept:
             return self._nothing()
@@ -300,9 +301,7 @@ def _complete(config: ClipsSection, window: int, until_s: float) -> int:
     return window
 
 
-def _joined(
-    tracks: Tracks, skeletons: Skeletons, rows: NDArray[np.intp]
-) -> NDArray[np.float32]:
+def _joined(tracks: Tracks, skeletons: Skeletons, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return the (N, 17, 3) skeletons of the tracks' rows; zeros where missing."""
     place = {
         (frame, track): i
