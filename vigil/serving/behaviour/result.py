@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -68,3 +68,14 @@ class Behaviour:
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def joined(parts: Sequence[Behaviour]) -> Behaviour:
+    """Return consecutive answers of one stream, at least one, as one."""
+    counts = np.cumsum([0, *(len(part.clip_s) for part in parts)])[:-1]
+    moved = [
+        replace(part, person_clip=(part.person_clip + count).astype(np.int32))
+        for part, count in zip(parts, counts, strict=True)
+    ]
+    names = [field.name for field in fields(Behaviour)]
+    return Behaviour(*(np.concatenate([getattr(p, name) for p in moved]) for name in names))
