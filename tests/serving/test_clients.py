@@ -29,7 +29,7 @@ from vigil.serving.server import EmbeddedTriton
 from vigil.session import OnnxSession, TransportName
 
 PROTOCOLS: tuple[TransportName, ...] = ("http", "grpc")
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (the kernel's own name for it)
 
 
 def url_of(server: EmbeddedTriton, protocol: TransportName) -> str:

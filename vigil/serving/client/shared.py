@@ -55,10 +55,17 @@ class Lane:
         self._regions: dict[str, Region] = {}
 
     def inputs(self, feeds: Mapping[str, Array]) -> list[Any]:
-        """Put arrays into the region; return inputs that point there. Strings are sent as ever."""
+        """Put arrays into the region; return inputs that point there.
+
+        Strings and arrays without an element are sent as ever.
+        """
         import tritonclient.utils.shared_memory as memory
 
-        fixed = {name: np.ascontiguousarray(a) for name, a in feeds.items() if a.dtype != object}
+        fixed = {
+            name: np.ascontiguousarray(array)
+            for name, array in feeds.items()
+            if isinstance(array, np.ndarray) and array.dtype != object and array.size
+        }
         offsets, size = _layout([array.nbytes for array in fixed.values()])
         tensors = []
         region = self._region("in", size)
