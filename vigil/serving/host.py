@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vigil.errors import InputError, ServerError
 
-BACKEND = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
+BACKEND = Path(__file__).parent / "backends" / "onnxruntime"
 _PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
 
 
@@ -51,7 +51,8 @@ def lay_out_backends(destination: Path) -> None:
     for target in (stub, utils):
         (ours / target.name).symlink_to(target)
         (python / target.name).symlink_to(target)
-    (ours / BACKEND.name).symlink_to(BACKEND)
+    for name in ("model.py", "onnx_configuration.py"):
+        (ours / name).symlink_to(BACKEND / name)
 
 
 def environment() -> dict[str, str]:
