@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check serve bench bench-protogcn tune real study study-clip public demo-weights clean
+.PHONY: help setup demo test check serve bench bench-protogcn tune tune-serving real study study-clip public demo-weights clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench-protogcn: $(READY) ## Measure ProtoGCN against its plain form, training st
 
 bench: $(READY) ## Measure throughput and latency of the recognizer, served and not
 	@python -m stages.benchmark --params $(PARAMS)
+
+tune-serving: $(READY) ## Choose instances, threads and batch of served MODEL on this machine
+	@OMP_NUM_THREADS=1 python -m stages.tune_serving --params $(PARAMS) --model $(MODEL)
 
 tune: $(READY) ## Search training parameters of MODEL (protogcn) on validation clips
 	@python -m stages.tune --params $(PARAMS) --model $(MODEL)

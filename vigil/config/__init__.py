@@ -69,6 +69,7 @@ from vigil.config.results import (
     ExportSection,
     FusionSection,
     ServeSection,
+    TuneServingSection,
 )
 from vigil.errors import InputError
 from vigil.paths import Paths
@@ -122,6 +123,7 @@ __all__ = [
     "TuneChoices",
     "TuneRange",
     "TuneSection",
+    "TuneServingSection",
     "View",
     "WeightsSection",
     "ZeroShotSection",
@@ -171,6 +173,7 @@ class Config(Section):
     serve: ServeSection
     benchmark: BenchmarkSection
     tune: TuneSection
+    tune_serving: TuneServingSection
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Config:

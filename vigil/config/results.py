@@ -69,6 +69,18 @@ class BehaviourSection(BehaviourLimits):
     recognizers: tuple[Name, ...] = Field(description="who judges; []: all recognizers")
 
 
+class TuneServingSection(Section):
+    """`make tune-serving`: how a model is served on this machine, by measurement."""
+
+    seconds: float = Field(gt=0, description="measured window of each trial and load")
+    rounds: int = Field(ge=1, le=100, description="how often every trial takes its turn")
+    concurrency: int = Field(ge=2, le=1024, description="callers of the load")
+    delays_us: tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...] = Field(
+        min_length=1, description="microseconds that a request may wait for company"
+    )
+    least_gain: float = Field(ge=1, description="batch gain from which batches are tried at all")
+
+
 class ServeSection(Section):
     """The embedded Triton server."""
 
