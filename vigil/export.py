@@ -238,7 +238,7 @@ def write_configs(
         "threads": 1,
         "batching": _BATCHING,
         "why": _WHY,
-        **_tuned(model / TUNING, params.max_batch),
+        **_tuned(model / TUNING),
     }
     write_text(model / "labels.txt", "".join(f"{name}\n" for name in spec.classes))
     for kind in ("cpu", "gpu"):
@@ -249,23 +249,25 @@ def write_configs(
             write_text(model / "config.pbtxt", text)
 
 
-def _tuned(path: Path, max_batch: int) -> dict[str, Any]:
+def _tuned(path: Path) -> dict[str, Any]:
     """Return what `make tune-serving` chose for a CPU; nothing where it was not run."""
     if not path.is_file():
         return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         chosen, cpu = found["chosen"], found["environment"]["cpu"]
-        batch, delay_us = int(chosen["max_batch"]), int(chosen["delay_us"])
+        batch, delay_us = int(chosen["batch"]), int(chosen["delay_us"])
         values = {name: int(chosen[name]) for name in ("instances", "threads")}
     except (ValueError, LookupError, TypeError) as error:
         raise ModelError(f"{path}: expected a choice of tune-serving, got {error!r}") from error
     note = f"# Chosen by `make tune-serving` on {cpu}; the evidence is in {TUNING}."
-    batching = f"dynamic_batching {{ max_queue_delay_microseconds: {delay_us} }}"
+    batching = (
+        f"dynamic_batching {{ preferred_batch_size: [ {batch} ]  "
+        f"max_queue_delay_microseconds: {delay_us} }}"
+    )
     return values | {
         "why": note,
         "batching": f"{note}\n{batching}" if batch > 1 else f"{note} Requests run as they come.",
-        "max_batch": batch if batch > 1 else max_batch,
     }
 
 

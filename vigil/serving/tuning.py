@@ -39,19 +39,19 @@ class Setting:
     Attributes:
         instances: processes that run it.
         threads: of each, within one execution.
-        max_batch: most rows of one execution.
+        batch: rows that the server tries to join, when requests wait; 1 joins none.
         delay_us: longest wait of a request for company, in microseconds.
     """
 
     instances: int
     threads: int
-    max_batch: int
+    batch: int
     delay_us: int
 
     @property
     def name(self) -> str:
         """A name that Triton takes for a model."""
-        return f"i{self.instances}_t{self.threads}_b{self.max_batch}_d{self.delay_us}"
+        return f"i{self.instances}_t{self.threads}_b{self.batch}_d{self.delay_us}"
 
     def apply(self, config: ModelConfig) -> None:
         """Write it into a parsed configuration, in place."""
@@ -59,8 +59,8 @@ class Setting:
         group.count = self.instances
         config.parameters["intra_op_thread_count"].string_value = str(self.threads)
         config.ClearField("dynamic_batching")
-        if self.max_batch > 1:
-            config.max_batch_size = self.max_batch
+        if self.batch > 1:
+            config.dynamic_batching.preferred_batch_size.append(self.batch)
             config.dynamic_batching.max_queue_delay_microseconds = self.delay_us
 
 

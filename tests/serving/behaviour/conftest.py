@@ -31,6 +31,7 @@ def red_project(root: Path) -> Project:
     """A project with a film, every network, and recognizers that look at places and colors."""
     project = Project(root)
     project.values["embed"] |= {"crop_px": 16, "every_s": 0.25}
+    project.values["export"]["max_batch"] = 8
     project.values["clips"] |= {"length_s": 2.0, "stride_s": 1.0, "min_length_s": 1.0}
     project.save()
     film(project.videos / "yard.mp4", [walk(40), walk(400, -3), _late], frames=12 * SECONDS)

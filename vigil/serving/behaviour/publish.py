@@ -12,11 +12,19 @@ from vigil.errors import InputError, ModelError
 from vigil.models import store
 from vigil.models.reading import SkeletonReading
 from vigil.paths import Paths
-from vigil.perception.embedder import CLIP_IMAGE
+from vigil.perception.detector import PersonDetector
+from vigil.perception.embedder import CLIP_IMAGE, Embedder
+from vigil.perception.pose import PoseEstimator
 from vigil.schema import atomic, write_text
 from vigil.serving.behaviour.result import OUTPUTS
-from vigil.serving.behaviour.spec import FILE, BehaviourSpec, Network, Recognizer, write_spec
-from vigil.serving.behaviour.stream import Pipeline
+from vigil.serving.behaviour.spec import (
+    FILE,
+    BehaviourSpec,
+    Network,
+    Recognizer,
+    Tensor,
+    write_spec,
+)
 from vigil.serving.repository import read_config
 from vigil.session import OnnxSession
 
@@ -31,7 +39,8 @@ def publish_behaviour(name: str, config: Config, paths: Paths) -> BehaviourSpec:
     Args:
         name: an entry of `behaviours`.
         config: all parameters.
-        paths: of the project; networks and recognizers must be exported already.
+        paths: of the project; the pretrained networks must be exported and the recognizers
+            trained.
 
     Returns:
         What was written beside the model.
@@ -41,7 +50,7 @@ def publish_behaviour(name: str, config: Config, paths: Paths) -> BehaviourSpec:
         ModelError: a network is missing or does not fit the parameters.
     """
     spec = describe(name, config, paths)
-    Pipeline.of(spec, lambda network: OnnxSession(paths.onnx(network.model), device="cpu"))
+    _check(spec, paths)
     model = paths.triton_repo / name
     version = model / "1"
     write_spec(version / FILE, spec)
@@ -82,7 +91,8 @@ def describe(name: str, config: Config, paths: Paths) -> BehaviourSpec:
         pose=_network(config.skeletons.pose, paths),
         clip=_network(CLIP_IMAGE, paths) if embeds else None,
         recognizers=tuple(
-            Recognizer(network=_network(spec.name, paths), reads=spec.reads) for spec in found
+            Recognizer(network=_recognizer(spec, config.export.max_batch), reads=spec.reads)
+            for spec in found
         ),
         limits=BehaviourLimits(**section.model_dump(exclude={"recognizers"})),
     )
@@ -93,6 +103,32 @@ def _network(model: str, paths: Paths) -> Network:
     served = read_config(paths.triton_repo / model)
     session = OnnxSession(paths.onnx(model), device="cpu")
     return Network.of(model, session, served.max_batch_size)
+
+
+def _recognizer(spec: store.ModelSpec, max_batch: int) -> Network:
+    """Describe a recognizer as it is exported, before it is."""
+    inputs = tuple(
+        Tensor(name=one.name, dtype=one.dtype, shape=(None, *one.dims)) for one in spec.reads.inputs
+    )
+    said = Tensor(name="probabilities", dtype="float32", shape=(None, len(spec.classes)))
+    return Network(
+        model=spec.name, inputs=inputs, outputs=(said,), metadata={}, max_batch=max_batch
+    )
+
+
+def _check(spec: BehaviourSpec, paths: Paths) -> None:
+    """Raise ModelError where a pretrained network does not fit the parameters."""
+    sessions = {
+        one.model: OnnxSession(paths.onnx(one.model), device="cpu")
+        for one in (spec.find, spec.pose, spec.clip)
+        if one
+    }
+    PersonDetector(sessions[spec.find.model], spec.detector, spec.max_persons)
+    PoseEstimator(sessions[spec.pose.model], spec.skeletons)
+    if spec.clip:
+        side = Embedder(sessions[spec.clip.model], spec.embed.batch).crop_px
+        if side != spec.embed.crop_px:
+            raise ModelError(f"embed.crop_px: expected {side}, got {spec.embed.crop_px}")
 
 
 def _configuration(name: str, spec: BehaviourSpec) -> str:
