@@ -18,6 +18,7 @@ from vigil.serving.behaviour.stream import Pipeline
 from vigil.serving.server import EmbeddedTriton
 
 
+@pytest.mark.slow
 def test_node_gets_the_answer_without_a_library(
     server: EmbeddedTriton, pipeline: Pipeline, footage: tuple[np.ndarray, np.ndarray],
     tmp_path: Path,

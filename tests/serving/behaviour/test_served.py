@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 
 import cv2
 import numpy as np
 import psutil
 import pytest
+from tritonclient.http import InferenceServerClient
 
 from tests.serving.behaviour.test_stream import run
+from tests.stages.project import Project
 from tests.videos import scene
 from vigil.errors import InputError, InvalidRequest, ServerError
 from vigil.serving.behaviour.model import Streams
@@ -120,3 +123,25 @@ def test_streams_are_bounded_and_forgotten_when_silent(pipeline: Pipeline) -> No
     assert streams.find("a", 17.5)
     streams.begin("a", Stream(pipeline), 17.6)  # the same name begins anew
     assert len(streams) == 2
+
+
+@pytest.mark.slow
+def test_a_network_that_fails_ends_its_stream_and_no_other(
+    project: Project, pipeline: Pipeline
+) -> None:
+    frame = scene([40])[None]
+    models = ["behaviour", "yolo11-seg", "clip_image", "protogcn", "clip_gru"]
+    with (
+        EmbeddedTriton(project.paths.triton_repo, models) as server,
+        Client(server.grpc_url) as client,
+        closing(InferenceServerClient(server.http_url)) as control,
+    ):
+        failing, quiet = client.stream(), client.stream()
+        quiet.send(scene([])[None], [0.0])
+        with pytest.raises(ServerError, match="rtmo"):
+            failing.send(np.concatenate([frame, frame]), [0.0, 0.1])
+        control.load_model("rtmo")
+        with pytest.raises(InvalidRequest, match="expected one that has begun"):
+            client.call(frames_call("behaviour", frame, [0.2], Place(failing.number, False, False)))
+        assert quiet.send(frame, [0.1], last=True).frame.tolist() == []
+        assert client.behaviour(frame, [0.0]).frame.tolist() == [0]

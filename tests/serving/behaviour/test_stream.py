@@ -105,6 +105,7 @@ def test_windows_are_reported_as_soon_as_nothing_can_change_them(pipeline: Pipel
         assert (found.time_s <= at - reach_s).all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_stream(pipeline: Pipeline) -> None:
     stream = Stream(pipeline)
     sizes, windows = [], 0

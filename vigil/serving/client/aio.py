@@ -146,18 +146,22 @@ class AsyncClient:
 
 
 class AsyncStream:
-    """One camera's frames on their way to the server, one chunk after the other."""
+    """One camera's frames on their way to the server, one chunk after the other.
+
+    Attributes:
+        number: of the stream on the server.
+    """
 
     def __init__(self, client: AsyncClient, model: str) -> None:
         """Begin a stream of `model`; nothing is sent yet."""
-        self._client, self._model, self._number = client, model, new_stream()
+        self._client, self._model, self.number = client, model, new_stream()
         self._begun = False
 
     async def send(
         self, frames: Frames, time_s: Sequence[float] | NDArray[np.float64], last: bool = False
     ) -> Behaviour:
         """Send the next frames; return what became certain; see the other client's."""
-        place = Place(self._number, not self._begun, last)
+        place = Place(self.number, not self._begun, last)
         answer = await self._client.call(frames_call(self._model, frames, time_s, place))
         self._begun = True
         return Behaviour.of(answer)

@@ -251,11 +251,14 @@ class Stream:
     """One camera's frames on their way to the server; a context manager, for one thread.
 
     Leaving it ends the stream; what was still uncertain then is lost, unless `end` was asked.
+
+    Attributes:
+        number: of the stream on the server.
     """
 
     def __init__(self, client: Client, model: str) -> None:
         """Begin a stream of `model`; nothing is sent yet."""
-        self._client, self._model, self._number = client, model, new_stream()
+        self._client, self._model, self.number = client, model, new_stream()
         self._begun = self._ended = False
 
     def send(
@@ -272,7 +275,7 @@ class Stream:
             InputError: the arrays do not fit together.
             ServerError: see `Client.infer`; a chunk is never sent twice.
         """
-        place = Place(self._number, not self._begun, last)
+        place = Place(self.number, not self._begun, last)
         answer = self._client.call(frames_call(self._model, frames, time_s, place))
         self._begun, self._ended = True, last
         return Behaviour.of(answer)
