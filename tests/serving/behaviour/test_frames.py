@@ -36,6 +36,11 @@ def test_no_bytes_break_the_reader_of_headers(tail: bytes, kept: int) -> None:
     jpeg_size(jpeg(8, 8)[:kept] + tail)
 
 
+def test_empty_files_beside_pixels_are_none() -> None:
+    (frame,) = frames_of([b""], np.full((1, 2, 2, 3), 7, np.uint8), LIMITS)
+    assert frame.tolist() == [[[7, 7, 7]] * 2] * 2
+
+
 def test_colors_are_red_green_blue() -> None:
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 2] = 255  # OpenCV writes blue, green, red

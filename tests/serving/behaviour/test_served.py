@@ -20,7 +20,7 @@ from vigil.serving.behaviour.result import joined
 from vigil.serving.behaviour.stream import Pipeline, Stream
 from vigil.serving.client import AsyncClient, Client
 from vigil.serving.client.stream import frames_call
-from vigil.serving.client.wire import Place
+from vigil.serving.client.wire import Call, Place
 from vigil.serving.repository import check_model
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import TransportName
@@ -89,6 +89,17 @@ def test_a_refused_chunk_leaves_its_stream_and_others_as_they_are(
         assert two.send(frame, [5.25], last=True).time_s.tolist() == [5.0, 5.25]
         with pytest.raises((InvalidRequest, ServerError), match=r"START|begun"):
             client.call(frames_call("behaviour", frame, [0.5], Place(77, False, False)))
+
+
+def test_a_canary_of_zeros_in_every_input_is_answered(server: EmbeddedTriton) -> None:
+    zeros = {
+        "jpeg": np.array([b""], object),
+        "frames": np.zeros((1, 1, 1, 3), np.uint8),
+        "time_s": np.zeros(1),
+    }
+    with Client(server.http_url, "http") as client:
+        answer = client.call(Call("behaviour", zeros, place=Place(2**62, True, True)))
+    assert len(answer["box"]) == 0
 
 
 def test_the_process_has_no_torch_in_it(server: EmbeddedTriton, footage: Footage) -> None:

@@ -24,7 +24,7 @@ def frames_of(
     """Return the frames of a request.
 
     Args:
-        jpeg: JPEG files, or None.
+        jpeg: JPEG files, or None; empty files beside pixels are none.
         pixels: (T, H, W, 3) uint8 RGB, or None.
         limits: most frames and pixels.
 
@@ -34,6 +34,8 @@ def frames_of(
     Raises:
         InputError: both kinds, too many or too large frames, or no JPEG.
     """
+    if jpeg is not None and pixels is not None and not any(jpeg):
+        jpeg = None  # a canary fills in every input it finds declared
     if jpeg is not None and pixels is not None:
         raise InputError("frames: expected jpeg or frames, got both")
     count = len(jpeg if jpeg is not None else pixels if pixels is not None else ())
