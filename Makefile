@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust
+.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,8 @@ bench-paper: $(READY) ## Print the paper's throughput table beside ours, at its 
 bench-trust: $(READY) ## Hold the benchmark's client beside wrk and PERF_ANALYZER=<wheel or program>
 	@python -m stages.bench trust --params $(PARAMS) --concurrency 1 4 16 \
 	    $(if $(PERF_ANALYZER),--perf-analyzer $(PERF_ANALYZER))
+tune-serving: $(READY) ## Choose instances, threads and batch of served MODEL on this machine
+	@OMP_NUM_THREADS=1 python -m stages.tune_serving --params $(PARAMS) --model $(MODEL)
 
 tune: $(READY) ## Search training parameters of MODEL (protogcn) on validation clips
 	@python -m stages.tune --params $(PARAMS) --model $(MODEL)

@@ -14,6 +14,7 @@ from vigil.demo.tour import show
 from vigil.items import file_hash
 from vigil.paths import Paths
 from vigil.schema import write_json, write_text
+from vigil.serving.behaviour.trial import models_of, watch
 from vigil.serving.server import EmbeddedTriton
 from vigil.serving.trial import ask
 
@@ -23,10 +24,15 @@ def main(config: Config, paths: Paths, _: argparse.Namespace) -> None:
     params = config.benchmark.for_demo()
     model, folder = params.model, paths.reports / "demo"
     print(f"demo: starting Triton with {model} on loopback", flush=True)
+    behaviours = [name for name in config.behaviours if model in models_of(name, paths)][:1]
+    models = {model, *(one for name in behaviours for one in models_of(name, paths))}
     with EmbeddedTriton(
-        paths.triton_repo, [model], startup_timeout_s=config.serve.startup_timeout_s
+        paths.triton_repo, sorted(models), startup_timeout_s=config.serve.startup_timeout_s
     ) as server:
         answers = ask(config, paths, model, {"http": server.http_url, "grpc": server.grpc_url})
+        for name in behaviours:
+            watched = watch(config, paths, name, server.grpc_url, answers)
+            print(f"demo: {name}: {watched}", flush=True)
     print(f"demo: {len(answers.truth)} test clips asked over HTTP and gRPC; Triton stopped")
     state = folder / "state.json"
     key = {

@@ -135,6 +135,22 @@ def recognizer(
     return save(path, nodes, inputs, outputs, weights, {"labels": json.dumps(list(labels))})
 
 
+def sequence_recognizer(path: Path, length: int = 8, dim: int = 4, classes: int = 3) -> Path:
+    """Write a recognizer of embeddings: the logits are their mean over time, times a matrix."""
+    matrix = np.random.default_rng(2).standard_normal((dim, classes), np.float32) * np.float32(5)
+    nodes = [
+        helper.make_node("ReduceMean", ["embeddings"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["mean", "matrix"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+    ]
+    inputs = [helper.make_tensor_value_info("embeddings", FLOAT, ["batch", length, dim])]
+    outputs = [
+        helper.make_tensor_value_info(name, FLOAT, ["batch", classes])
+        for name in ("probabilities", "logits")
+    ]
+    return save(path, nodes, inputs, outputs, {"matrix": matrix})
+
+
 def configure(
     model: Path, inputs: str, outputs: str, max_batch: int = 8, extra: str = "", instances: int = 1
 ) -> Path:

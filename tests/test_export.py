@@ -119,6 +119,24 @@ def test_both_configurations_fit_and_one_is_served(tmp_path: Path, kind: Any) ->
     assert cpu.parameters["intra_op_thread_count"].string_value == "1"
 
 
+def test_what_tune_serving_chose_is_written_and_a_damaged_choice_refused(tmp_path: Path) -> None:
+    spec = save_model(tmp_path / "model")
+    chosen = {"instances": 3, "threads": 2, "batch": 4, "delay_us": 500}
+    tuning = tmp_path / exporting.TUNING
+    for batch in (4, 1):
+        found = {"chosen": chosen | {"batch": batch}, "environment": {"cpu": "one"}}
+        tuning.write_text(json.dumps(found))
+        exporting.write_configs(tmp_path, spec, config().export)
+        served = parse_config((tmp_path / "config.pbtxt").read_text())
+        assert served.instance_group[0].count == 3
+        assert list(served.dynamic_batching.preferred_batch_size) == [4] * (batch > 1)
+        assert served.parameters["intra_op_thread_count"].string_value == "2"
+        assert served.HasField("dynamic_batching") == (batch > 1)
+    tuning.write_text('{"chosen": {}}')
+    with pytest.raises(ModelError, match=r"tuning\.json: expected a choice of tune-serving"):
+        exporting.write_configs(tmp_path, spec, config().export)
+
+
 def test_a_difference_raises_and_nothing_is_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests import networks
 from vigil.config import load
 from vigil.errors import InputError, ModelError
-from vigil.pretrained import install
+from vigil.pretrained import install, write_network_config
 from vigil.serving.repository import check_model
 from vigil.session import OnnxSession
 from vigil.weights import MIRROR_VARIABLE
@@ -40,6 +40,8 @@ def test_the_demo_networks_are_exported_at_the_size_of_the_parameters(
     sizes = {"detector": config.mask.detector.input_size, "pose": config.skeletons.input_size}
     for role, (width, height) in sizes.items():
         assert OnnxSession(roles[role].path).inputs[0].shape == (None, 3, height, width)
+        served = check_model(roles[role].path.parent.parent)
+        assert list(served.input[0].dims) == [3, height, width]
     assert "AGPL" in roles["detector"].license
     assert roles["segmenter"].path.suffix == ".safetensors"
 
@@ -49,7 +51,7 @@ def test_files_of_ones_own_are_found_by_name_in_the_mirror(
 ) -> None:
     mirror = tmp_path / "mirror"
     mirror.mkdir()
-    (mirror / "my.onnx").write_bytes(b"graph")
+    graph = networks.mlp(mirror / "my.onnx").read_bytes()
     monkeypatch.setenv(MIRROR_VARIABLE, str(mirror))
     params["weights"] = {
         "set": "files",
@@ -60,8 +62,18 @@ def test_files_of_ones_own_are_found_by_name_in_the_mirror(
     }
     config, paths = load(project(params))
     install(config, paths, say)
-    assert paths.onnx("yolo11").read_bytes() == b"graph"
-    assert paths.onnx("rtmo").read_bytes() == b"graph"
+    assert paths.onnx("yolo11").read_bytes() == graph
+    assert paths.onnx("rtmo").read_bytes() == graph
+    for name in ("yolo11", "rtmo"):
+        assert check_model(paths.triton_repo / name).max_batch_size == 8
+
+
+def test_a_graph_of_one_row_is_served_as_it_is(tmp_path: Path) -> None:
+    graph = networks.mlp(tmp_path / "eye" / "1" / "model.onnx", batch=1)
+    write_network_config(tmp_path / "eye", graph, "an eye")
+    served = check_model(tmp_path / "eye")
+    assert (served.max_batch_size, list(served.input[0].dims)) == (0, [1, 8])
+    assert not served.HasField("dynamic_batching")
 
 
 def test_a_file_that_is_nowhere_is_one_clear_line(params: dict[str, Any], project: Project) -> None:
@@ -79,7 +91,7 @@ def test_a_file_that_is_nowhere_is_one_clear_line(params: dict[str, Any], projec
 
 def own_clip(params: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
-    (folder / "my.onnx").write_bytes(b"graph")
+    networks.mlp(folder / "my.onnx")
     monkeypatch.setenv(MIRROR_VARIABLE, str(folder))
     params["weights"] = {"set": "files", "detector": "my.onnx", "segmenter": "",
                          "pose": "my.onnx", "clip": str(folder / "eye.onnx")}  # fmt: skip

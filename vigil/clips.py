@@ -15,7 +15,9 @@ from vigil.schema import Clip, Timeline, Tracks, clip_id
 _ROUNDING_S = 1e-6  # times are sums of floats: a frame at 3.9999999 s belongs to second 4
 
 
-def propose_clips(timeline: Timeline, tracks: Tracks, config: ClipsSection) -> list[Clip]:
+def propose_clips(
+    timeline: Timeline, tracks: Tracks, config: ClipsSection, first: int = 0
+) -> list[Clip]:
     """Return the windows of one video, in order of time.
 
     The last window may be a tail: shorter than `length_s`, but at least `min_length_s`, and only
@@ -26,6 +28,7 @@ def propose_clips(timeline: Timeline, tracks: Tracks, config: ClipsSection) -> l
         timeline: the video's decoded frames.
         tracks: its persons, to count who is seen in each window.
         config: length, stride and least length in seconds.
+        first: windows before this one, counted from 0, are not asked for.
 
     Raises:
         InputError: timeline and tracks belong to different videos, or tracks name a frame that
@@ -35,7 +38,7 @@ def propose_clips(timeline: Timeline, tracks: Tracks, config: ClipsSection) -> l
     slack = timeline.frame_interval_s + _ROUNDING_S
     duration = timeline.duration_s
     clips: list[Clip] = []
-    for number in range(int(duration / config.stride_s) + 1):
+    for number in range(first, int(duration / config.stride_s) + 1):
         start = number * config.stride_s
         whole = start + config.length_s <= duration + slack
         end = start + config.length_s if whole else duration

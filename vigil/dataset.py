@@ -104,17 +104,30 @@ def annotation(
     (M, n, 17) float32, both 0 where missing; `img_shape` is (height, width).
     """
     arrays = clip_arrays(skeletons, clip, None if timeline is None else timeline.time_s)
-    shape = (skeletons.height, skeletons.width)
+    return clip_row(clip, arrays, (skeletons.height, skeletons.width)) | {
+        "label": label,
+        "group": group,
+    }
+
+
+def clip_row(clip: Clip, arrays: ClipArrays, shape: tuple[int, int]) -> dict[str, Any]:
+    """Return a clip that nobody labeled (label -1) as mmaction2 writes it; see `annotation`.
+
+    Args:
+        clip: the window.
+        arrays: its persons.
+        shape: height and width of the frames in pixels.
+    """
     return {
         "frame_dir": clip.clip_id,
-        "label": label,
+        "label": -1,
         "img_shape": shape,
         "original_shape": shape,
         "total_frames": arrays.score.shape[1],
         "keypoint": arrays.keypoint,
         "keypoint_score": arrays.score,
         "video_id": clip.video_id,
-        "group": group,
+        "group": clip.video_id,
         "duration_s": clip.end_s - clip.start_s,
     }
 

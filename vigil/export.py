@@ -30,6 +30,14 @@ IR_VERSION = 8
 OUTPUTS = ("probabilities", "logits")
 _TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8"}
 BATCHES = (1, 2, 3, 8)
+TUNING = "tuning.json"  # beside a model: what `make tune-serving` chose, and why
+_BATCHING = (
+    "# On a CPU a graph network gains nothing from larger batches, and CLIP-GRU answers sooner "
+    "than waiting\n# would pay, so requests never wait for company: only those already queued "
+    "travel together.\ndynamic_batching { max_queue_delay_microseconds: 0 }"
+)
+_WHY = """\
+# One instance per core, one thread each: two instances with default threads take twice the CPU."""
 _TEMPLATES = Path(__file__).parent / "models" / "triton"
 
 
@@ -213,6 +221,9 @@ def write_configs(
         spec: shapes and labels.
         params: largest batch on a CPU and which configuration is served.
         door: what the graph takes, where that is something else than `spec.reads`.
+
+    Raises:
+        ModelError: `tuning.json` beside the model is damaged.
     """
     door = door or spec.reads
     labels = json.dumps(list(spec.classes), ensure_ascii=False)
@@ -224,6 +235,10 @@ def write_configs(
         "zeros": _zeros(door.inputs),
         "classes": len(spec.classes),
         "instances": params.cpu_instances,
+        "threads": 1,
+        "batching": _BATCHING,
+        "why": _WHY,
+        **_tuned(model / TUNING),
     }
     write_text(model / "labels.txt", "".join(f"{name}\n" for name in spec.classes))
     for kind in ("cpu", "gpu"):
@@ -232,6 +247,28 @@ def write_configs(
         write_text(model / "configs" / f"{kind}.pbtxt", text)
         if kind == params.config:
             write_text(model / "config.pbtxt", text)
+
+
+def _tuned(path: Path) -> dict[str, Any]:
+    """Return what `make tune-serving` chose for a CPU; nothing where it was not run."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        chosen, cpu = found["chosen"], found["environment"]["cpu"]
+        batch, delay_us = int(chosen["batch"]), int(chosen["delay_us"])
+        values = {name: int(chosen[name]) for name in ("instances", "threads")}
+    except (ValueError, LookupError, TypeError) as error:
+        raise ModelError(f"{path}: expected a choice of tune-serving, got {error!r}") from error
+    note = f"# Chosen by `make tune-serving` on {cpu}; the evidence is in {TUNING}."
+    batching = (
+        f"dynamic_batching {{ preferred_batch_size: [ {batch} ]  "
+        f"max_queue_delay_microseconds: {delay_us} }}"
+    )
+    return values | {
+        "why": note,
+        "batching": f"{note}\n{batching}" if batch > 1 else f"{note} Requests run as they come.",
+    }
 
 
 def _inputs(tensors: Sequence[InputTensor]) -> str:

@@ -16,13 +16,15 @@ from string import Template
 
 from vigil.config import Config
 from vigil.errors import InputError
+from vigil.feeds import TRITON_TYPES
 from vigil.paths import Paths
+from vigil.perception.detector import BATCH
 from vigil.perception.embedder import CLIP_IMAGE, clip_notes
 from vigil.schema import atomic, write_text
-from vigil.session import OnnxSession
+from vigil.session import OnnxSession, TensorSpec
 from vigil.weights import MIRROR_VARIABLE, Entry, entry, fetch
 
-_CLIP_TEMPLATE = Path(__file__).parent / "perception" / "triton" / "clip_image.pbtxt"
+_TEMPLATES = Path(__file__).parent / "perception" / "triton"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
         ):
             source = _own_file(name)
             _copy(source, target)
+            write_network_config(target.parent.parent, target, f"the {role}")
             done.append(Installed(role, target, source.name, "yours"))
         return done + _own_clip(config, paths)
     if config.skeletons.pose != "rtmo":
@@ -76,9 +79,11 @@ def install(config: Config, paths: Paths, say: Callable[[str], None]) -> list[In
     _export_yolo(
         found, fetch(found, paths.pretrained, say), detector, config.mask.detector.input_size
     )
+    write_network_config(detector.parent.parent, detector, "the detector")
     done.append(Installed("detector", detector, found.name, found.license))
     found = entry(kind, config.weights.pose)
     _export_pose(found, fetch(found, paths.pretrained, say), pose, config.skeletons.input_size)
+    write_network_config(pose.parent.parent, pose, "the pose network")
     done.append(Installed("pose", pose, found.name, found.license))
     if config.mask.detector.name == "yolo11":
         found = entry(kind, config.weights.segmenter)
@@ -130,8 +135,45 @@ def write_clip_config(model: Path, onnx: Path) -> None:
         "CROP_PX": str(session.inputs[0].shape[1]),
         **{key.upper(): session.metadata[key] for key in ("clip", "dim", "logit_scale")},
     }
-    text = Template(_CLIP_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    text = Template((_TEMPLATES / "clip_image.pbtxt").read_text("utf-8")).substitute(values)
     write_text(model / "config.pbtxt", text)
+
+
+def write_network_config(model: Path, onnx: Path, what: str) -> None:
+    """Write how Triton serves a network of frames, with the names and sizes of its graph.
+
+    Args:
+        model: the model's folder; `config.pbtxt` is written.
+        onnx: its graph; a fixed batch axis stays a part of the declared sizes.
+        what: the network, for people.
+
+    Raises:
+        ModelError: the graph is no valid one.
+    """
+    session = OnnxSession(onnx, device="cpu")
+    batched = all(spec.shape[:1] == (None,) for spec in (*session.inputs, *session.outputs))
+    delay = "dynamic_batching { max_queue_delay_microseconds: 0 }\n"
+    values = {
+        "what": what,
+        "name": model.name,
+        "max_batch": BATCH if batched else 0,
+        "batching": f"\n# Several streams' frames travel together.\n{delay}" if batched else "",
+        "inputs": _tensors(session.inputs, batched),
+        "outputs": _tensors(session.outputs, batched),
+    }
+    text = Template((_TEMPLATES / "network.pbtxt").read_text("utf-8")).substitute(values)
+    write_text(model / "config.pbtxt", text)
+
+
+def _tensors(specs: tuple[TensorSpec, ...], batched: bool) -> str:
+    """Return tensors as they stand in a pbtxt."""
+    rows = []
+    for spec in specs:
+        dims = [-1 if size is None else size for size in spec.shape[1 if batched else 0 :]]
+        shape = ", ".join(map(str, dims))
+        kind = TRITON_TYPES[str(spec.dtype)]
+        rows.append(f'  {{ name: "{spec.name}"  data_type: {kind}  dims: [ {shape} ] }}')
+    return ",\n".join(rows)
 
 
 def _own_file(name: str) -> Path:

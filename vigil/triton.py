@@ -19,6 +19,7 @@ from vigil.errors import (
 from vigil.feeds import Array, TensorSpec, check_feeds
 
 TransportName = Literal["http", "grpc"]
+_BROKEN = {"ClientConnectionError", "HTTPConnectionClosed"}  # aiohttp's and geventhttpclient's
 
 
 class TritonSession:
@@ -123,15 +124,21 @@ def triton_error(subject: str, error: Exception) -> ServerError:
     kind: type[ServerError] = ServerError
     if code in {"NOT_FOUND", "404"} or "unknown model" in reason:
         kind = ModelNotFound
-    elif code == "DEADLINE_EXCEEDED" or isinstance(error, TimeoutError):
+    elif code in {"DEADLINE_EXCEEDED", "504"} or isinstance(error, TimeoutError):
         kind = DeadlineExceeded
     elif code == "UNAVAILABLE" and "not ready" in reason:
         kind = ModelNotFound
-    elif code == "UNAVAILABLE" or isinstance(error, OSError):
+    elif code in {"UNAVAILABLE", "502", "503"} or _broke(error):
         kind = ServerUnavailable
     elif code in {"INVALID_ARGUMENT", "400"}:
         kind = InvalidRequest
     return kind(f"{subject}: {reason}")
+
+
+def _broke(error: Exception) -> bool:
+    """Tell whether a connection could not be made or broke: not every library says OSError."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return isinstance(error, OSError) or not names.isdisjoint(_BROKEN)
 
 
 def _triton_module(protocol: TransportName) -> Any:

@@ -79,8 +79,7 @@ FLOORS = [
     {"stages"},
 ]
 DOORS = {
-    "ultralytics": {"vigil.perception.yolo_network", "vigil.perception.tracker",
-                    "vigil.demo.train_yolo"},
+    "ultralytics": {"vigil.perception.yolo_network", "vigil.demo.train_yolo"},
     "sam2": {"vigil.perception.sam2", "vigil.perception.segmenter", "vigil.demo.train_sam2"},
     "mmpose": {"vigil.perception.rtmo", "vigil.perception.rtmo_network", "vigil.demo.train_rtmo"},
     "mmaction": {"vigil.models", "vigil.training", "vigil.compat", "vigil.dataset",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,8 @@ def detections(*rows: tuple[float, float, float], masks: bool = False) -> Detect
     table = np.asarray(rows, dtype=np.float32).reshape(-1, 3)
     xyxy = np.concatenate([table[:, :2], table[:, :2] + [40, 80]], axis=1).astype(np.float32)
     classes = np.zeros(len(table), dtype=np.int32)
-    own = np.zeros((len(table), 4, 4), dtype=np.bool_)
+    side = max(4, len(table))
+    own = np.zeros((len(table), side, side), dtype=np.bool_)
     for i in range(len(table)):
         own[i, i] = True
     return Detections(xyxy, table[:, 2], classes, own if masks else None)
@@ -115,3 +118,46 @@ def test_time_that_stands_still_is_refused():
     tracker.update(detections(), 1.0)
     with pytest.raises(InputError, match=r"expected a time after 1\.0 s, got 1\.0 s"):
         tracker.update(detections(), 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_identities_are_those_of_ultralytics_own_tracker(seed: int):
+    rng = np.random.default_rng(seed)
+    ours, theirs = PersonTracker(SETTINGS), UltralyticsTracker(SETTINGS)
+    place, step = rng.uniform(0, 500, (6, 2)), rng.normal(0, 6, (6, 2))
+    for frame in range(60):
+        place += step
+        seen = rng.random(6) > 0.15
+        rows = np.column_stack([place + rng.normal(0, 2, (6, 2)), rng.uniform(0.05, 1, 6)])[seen]
+        found = detections(*rows[np.argsort(-rows[:, 2])].tolist())
+        tracked = ours.update(found, frame / 12)
+        assert ids(tracked) == theirs.update(found), f"frame {frame}"
+
+
+class UltralyticsTracker:
+    """ultralytics' ByteTrack with the same thresholds; its memory is in frames, at 12 a second."""
+
+    def __init__(self, config: TrackerSection) -> None:
+        from vigil.perception.yolo_network import configure
+
+        configure()
+        from ultralytics.trackers.byte_tracker import BYTETracker
+
+        self.tracker = BYTETracker(
+            SimpleNamespace(
+                track_high_thresh=config.high_threshold,
+                track_low_thresh=config.low_threshold,
+                new_track_thresh=config.new_track_threshold,
+                track_buffer=round(12 * config.buffer_s),
+                match_thresh=config.match_threshold,
+                fuse_score=False,
+            )
+        )
+
+    def update(self, found: Detections) -> list[int]:
+        from ultralytics.engine.results import Boxes
+
+        rows = np.column_stack([found.xyxy, found.score, found.class_id])
+        boxes = Boxes(rows.astype(np.float32), orig_shape=(1000, 1000))
+        return sorted(self.tracker.update(boxes).reshape(-1, 8)[:, 4].astype(int).tolist())

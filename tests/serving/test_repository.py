@@ -35,7 +35,8 @@ def test_a_model_that_fits_its_configuration_passes(model: Path) -> None:
     ("old", "new", "message"),
     [
         pytest.param('name: "tiny"', 'name: "huge"', "expected name 'tiny', got 'huge'", id="name"),
-        pytest.param('"onnxruntime"', '"python"', "expected backend", id="backend"),
+        pytest.param('"onnxruntime"', '"openvino"', "expected backend", id="backend"),
+        pytest.param('"onnxruntime"', '"python"', "expected model.py", id="no entry"),
         pytest.param("dims: [2]", "dims: [3]", r"image_size: expected dims \[2\]", id="dims"),
         pytest.param("TYPE_FP32", "TYPE_INT32", "keypoints: expected TYPE_FP32, got", id="type"),
         pytest.param('"logits"', '"scores"', r"scores: expected one of \['logits'", id="output"),

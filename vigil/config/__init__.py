@@ -65,11 +65,14 @@ from vigil.config.recognizers import (
 )
 from vigil.config.release import CanarySection, GateSection, ReleaseSection, WatchSection
 from vigil.config.results import (
+    BehaviourLimits,
+    BehaviourSection,
     EnsembleSection,
     EvaluateSection,
     ExportSection,
     FusionSection,
     ServeSection,
+    TuneServingSection,
 )
 from vigil.errors import InputError
 from vigil.paths import Paths
@@ -79,6 +82,8 @@ __all__ = [
     "ActiveSection",
     "AlarmSection",
     "AugmentSection",
+    "BehaviourLimits",
+    "BehaviourSection",
     "BenchmarkProtocol",
     "BenchmarkSection",
     "BenchmarkSystem",
@@ -134,6 +139,7 @@ __all__ = [
     "TuneChoices",
     "TuneRange",
     "TuneSection",
+    "TuneServingSection",
     "View",
     "WatchSection",
     "WeightsSection",
@@ -178,6 +184,9 @@ class Config(Section):
     zero_shot: ZeroShotSection
     frames: FramesSection
     export: ExportSection
+    behaviours: dict[Name, BehaviourSection] = Field(
+        description="served models from pixels to behavior, each by some of the recognizers"
+    )
     serve: ServeSection
     watch: WatchSection
     gate: GateSection
@@ -186,6 +195,7 @@ class Config(Section):
     benchmark: BenchmarkSection
     tune: TuneSection
     labeling: LabelingSection
+    tune_serving: TuneServingSection
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Config:
@@ -264,6 +274,19 @@ class Config(Section):
         ]  # fmt: skip
         if alien:
             raise ValueError(f"export.crops: expected recognizers of embeddings, got {alien}")
+        return self
+
+    @model_validator(mode="after")
+    def _behaviours_are_of_recognizers(self) -> Config:
+        for name, behaviour in self.behaviours.items():
+            unknown = sorted(set(behaviour.recognizers) - set(self.recognizers))
+            if unknown:
+                raise ValueError(
+                    f"behaviours.{name}: expected recognizers ({', '.join(self.recognizers)}), "
+                    f"got {unknown}"
+                )
+            if name in self.models or name in self.ensembles or name in self.fusions:
+                raise ValueError(f"behaviours.{name}: expected a name that nothing else has")
         return self
 
     def training(self, name: str) -> TrainSection:

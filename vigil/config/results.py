@@ -53,6 +53,34 @@ class ExportSection(Section):
     )
 
 
+class BehaviourLimits(Section):
+    """What one served model from pixels to behavior takes and remembers."""
+
+    max_frames: int = Field(ge=1, le=4096, description="frames of one request")
+    max_pixels: int = Field(ge=1024, le=2**27, description="pixels of one frame")
+    max_gap_s: float = Field(gt=0, le=3600, description="longest time between two frames")
+    idle_s: float = Field(gt=0, le=86_400, description="a stream silent for longer is forgotten")
+    streams: int = Field(ge=1, le=1024, description="streams remembered at once")
+
+
+class BehaviourSection(BehaviourLimits):
+    """Frames in, behavior of everybody out, by one served model."""
+
+    recognizers: tuple[Name, ...] = Field(description="who judges; []: all recognizers")
+
+
+class TuneServingSection(Section):
+    """`make tune-serving`: how a model is served on this machine, by measurement."""
+
+    seconds: float = Field(gt=0, description="measured window of each trial and load")
+    rounds: int = Field(ge=1, le=100, description="how often every trial takes its turn")
+    concurrency: int = Field(ge=2, le=1024, description="callers of the load")
+    delays_us: tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...] = Field(
+        min_length=1, description="microseconds that a request may wait for company"
+    )
+    least_gain: float = Field(ge=1, description="batch gain from which batches are tried at all")
+
+
 class ServeSection(Section):
     """The embedded Triton server."""
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _TRAINING_ONLY = ("cls_head.reconstruction.", "cls_head.contrast.", "cls_head.loss_cls.")
 _CLASSIFIER = "cls_head.fc."
-_Reading = Annotated[SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")]
+AnyReading = Annotated[
+    SkeletonReading | SequenceReading | JointReading, Field(discriminator="kind")
+]
 _MAY_DIFFER = (*_TRAINING_ONLY, _CLASSIFIER)
 
 
@@ -44,7 +46,7 @@ class ModelSpec:
     name: str
     classes: tuple[str, ...]
     params: dict[str, Any]
-    reads: _Reading
+    reads: AnyReading
 
     @classmethod
     def of(
@@ -89,12 +91,9 @@ def load(folder: Path) -> tuple[Recognizer, ModelSpec]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    spec = read_spec(folder)
     try:
-        text = (folder / "model.json").read_text(encoding="utf-8")
-        spec = TypeAdapter(ModelSpec).validate_json(text)
         state = load_file(folder / "model.safetensors")
-    except ValidationError as error:
-        raise ModelError(f"{folder}: expected a trained recognizer: {one_line(error)}") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder}: expected a trained recognizer, got {error}") from error
     recognizer = build(spec)
@@ -104,6 +103,21 @@ def load(folder: Path) -> tuple[Recognizer, ModelSpec]:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"{folder}: expected weights of {spec.name}, got {reason}") from error
     return recognizer, spec
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """Read what `save` wrote beside the weights; needs no torch.
+
+    Raises:
+        ModelError: a missing or damaged file.
+    """
+    try:
+        text = (folder / "model.json").read_text(encoding="utf-8")
+        return TypeAdapter(ModelSpec).validate_json(text)
+    except ValidationError as error:
+        raise ModelError(f"{folder}: expected a trained recognizer: {one_line(error)}") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: expected a trained recognizer, got {error}") from error
 
 
 def begin(recognizer: torch.nn.Module, path: Path, classes: Sequence[str] = ()) -> list[str]:

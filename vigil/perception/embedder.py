@@ -142,6 +142,21 @@ def _embedder(config: Config, paths: Paths) -> Embedder:
     return load_embedder(config, paths)
 
 
+class Looks:
+    """Which frames are looked at: the first one at or after every multiple of `every_s`."""
+
+    def __init__(self, every_s: float) -> None:
+        """Start at time 0; `every_s` in seconds."""
+        self._every_s, self._next = every_s, 0
+
+    def due(self, time_s: float) -> bool:
+        """Tell whether the frame shown at `time_s`, later than those asked about, is looked at."""
+        if time_s < self._next * self._every_s - 1e-6:
+            return False
+        self._next = int((time_s + 1e-6) // self._every_s) + 1
+        return True
+
+
 @dataclass(frozen=True)
 class Crops:
     """What is looked at on one frame, sorted by its keys.
@@ -203,12 +218,11 @@ def embed_video(
     """
     buffer = _Buffer(embedder, config.batch)
     rows: list[tuple[int, float, Crops]] = []
-    count, due = 0, 0
+    count, looks = 0, Looks(config.every_s)
     for frame in decode(video):
         count += 1
-        if frame.time_s < due * config.every_s - 1e-6:
+        if not looks.due(frame.time_s):
             continue
-        due = int((frame.time_s + 1e-6) // config.every_s) + 1
         planned = _plan(frame, tracks, config)
         rows.append((frame.index, frame.time_s, planned))
         for box in planned.boxes:
@@ -218,7 +232,8 @@ def embed_video(
             f"embed: {video.name}: expected at least {int(tracks.frame.max()) + 1} frames, "
             f"got {count}"
         )
-    return _table(tracks, embedder.clip, rows, buffer.vectors())
+    head = (tracks.video_id, tracks.width, tracks.height)
+    return table(head, embedder.clip, rows, buffer.vectors())
 
 
 def _plan(frame: Frame, tracks: Tracks, config: EmbedSection) -> Crops:
@@ -228,15 +243,22 @@ def _plan(frame: Frame, tracks: Tracks, config: EmbedSection) -> Crops:
     return plan_crops(tracks.track_id[low:high], tracks.xyxy[low:high], size, config)
 
 
-def _table(
-    tracks: Tracks, clip: str, rows: Sequence[tuple[int, float, Crops]], vectors: Array
+def table(
+    head: tuple[str, int, int], clip: str, rows: Sequence[tuple[int, float, Crops]], vectors: Array
 ) -> Embeddings:
-    """Join the frames' crops and their vectors into one table."""
+    """Join the frames' crops and their vectors into one table.
+
+    Args:
+        head: video id, width and height in pixels.
+        clip: the CLIP that made the vectors.
+        rows: frame, time in seconds and crops of every frame looked at, in order.
+        vectors: (N, D) of all crops, in order.
+    """
     counts = [len(planned.boxes) for _, _, planned in rows]
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *(p.boxes for _, _, p in rows)])
     none = np.zeros(0, np.int32)
     return Embeddings(
-        tracks.video_id, tracks.width, tracks.height, clip,
+        *head, clip,
         frame=np.repeat(np.array([index for index, _, _ in rows], np.int32), counts),
         time_s=np.repeat(np.array([time_s for _, time_s, _ in rows], np.float64), counts),
         track_id=np.concatenate([none, *(planned.track_id for _, _, planned in rows)]),

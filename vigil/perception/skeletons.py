@@ -19,6 +19,7 @@ from vigil.errors import InputError
 from vigil.items import Item, file_hash
 from vigil.paths import Paths
 from vigil.perception.pose import PoseEstimator, load_pose
+from vigil.perception.poses import Poses
 from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons, Tracks
 from vigil.video import Frame, decode
@@ -83,12 +84,10 @@ def follow_poses(
         images = [frame.rgb[: tracks.height, : tracks.width] for frame in frames]
         for frame, poses in zip(frames, estimator.estimate(images), strict=True):
             low, high = np.searchsorted(tracks.frame, [frame.index, frame.index + 1])
-            for person, pose in match(tracks.xyxy[low:high], poses.boxes, config.match_iou):
-                seen = poses.keypoint_scores[pose] >= config.keypoint_threshold
-                if seen.any():
-                    rows.append(int(low) + person)
-                    points.append(np.where(seen[:, None], poses.keypoints[pose], np.nan))
-                    scores.append(np.where(seen, poses.keypoint_scores[pose], 0))
+            for person, xy, score in joints_of(tracks.xyxy[low:high], poses, config):
+                rows.append(int(low) + person)
+                points.append(xy)
+                scores.append(score)
     found = Skeletons(
         tracks.video_id,
         tracks.width,
@@ -97,9 +96,33 @@ def follow_poses(
         time_s=tracks.time_s[rows],
         track_id=tracks.track_id[rows],
         keypoints=np.asarray(points, dtype=np.float32).reshape(-1, 2 * JOINTS),
-        scores=np.clip(np.asarray(scores, dtype=np.float32).reshape(-1, JOINTS), 0, 1),
+        scores=np.asarray(scores, dtype=np.float32).reshape(-1, JOINTS),
     )
     return smooth(found, config.smooth_s)
+
+
+def joints_of(
+    tracked: NDArray[np.float32], poses: Poses, config: SkeletonsSection
+) -> list[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
+    """Give the tracked people of one frame the poses found on it.
+
+    Args:
+        tracked: (N, 4) xyxy in pixels.
+        poses: of the same frame.
+        config: least overlap of pose and track, and least joint score.
+
+    Returns:
+        For everybody who has a joint: index in `tracked`, (17, 2) pixels with NaN where missing,
+        and (17,) scores in [0, 1] with 0 where missing.
+    """
+    found = []
+    for person, pose in match(tracked, poses.boxes, config.match_iou):
+        seen = poses.keypoint_scores[pose] >= config.keypoint_threshold
+        if seen.any():
+            xy = np.where(seen[:, None], poses.keypoints[pose], np.float32(np.nan))
+            score = np.clip(np.where(seen, poses.keypoint_scores[pose], np.float32(0)), 0, 1)
+            found.append((person, xy, score))
+    return found
 
 
 def match(

@@ -6,6 +6,7 @@ import ctypes.util
 import importlib.util
 import ipaddress
 import os
+import shutil
 import socket
 import sys
 import sysconfig
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from vigil.errors import InputError, ServerError
 
-BACKEND = Path(__file__).parent / "backends" / "onnxruntime" / "model.py"
+BACKEND = Path(__file__).parent / "backends" / "onnxruntime"
 _PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
 
 
@@ -35,26 +36,36 @@ def tritonserver_folder() -> Path:
 def lay_out_backends(destination: Path) -> None:
     """Build a backend directory of links: `python` (NVIDIA's) and `onnxruntime` (ours).
 
-    The folder `python` must be linked as a whole: Triton refuses a linked shared library.
+    Triton's own Python backend gets the stub of this Python, which its wheel keeps elsewhere, and
+    a copy of its library: Triton refuses a linked one.
     """
     triton = tritonserver_folder()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    ours = destination / "onnxruntime"
-    ours.mkdir(parents=True)
-    (destination / "python").symlink_to(triton / "backends" / "python")
+    ours, python = destination / "onnxruntime", destination / "python"
+    for folder in (ours, python):
+        folder.mkdir(parents=True)
     stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.is_file():
         raise ServerError(f"serve: nvidia-pytriton has no stub for Python {version}")
     utils = triton / "backends" / "python" / "triton_python_backend_utils.py"
-    for target in (BACKEND, stub, utils):
+    shutil.copyfile(utils.with_name("libtriton_python.so"), python / "libtriton_python.so")
+    for target in (stub, utils):
         (ours / target.name).symlink_to(target)
+        (python / target.name).symlink_to(target)
+    for name in ("model.py", "onnx_configuration.py"):
+        (ours / name).symlink_to(BACKEND / name)
 
 
 def environment() -> dict[str, str]:
-    """Return the server's environment: the stub finds our packages by `python` on its PATH."""
+    """Return the server's environment: the stub finds our packages by `python` on its PATH.
+
+    The first place it looks is where this very vigil lies, so that models written in Python run
+    the code that serves them.
+    """
     kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH"}}
     libraries = [sysconfig.get_config_var("LIBDIR") or "", kept.get("LD_LIBRARY_PATH", "")]
     kept["LD_LIBRARY_PATH"] = ":".join(filter(None, libraries))
+    kept["PYTHONPATH"] = str(Path(__file__).parents[2])
     kept["PATH"] = f"{sys.prefix}/bin:{kept.get('PATH', '')}"
     return kept
 

@@ -13,26 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from vigil.errors import ModelError
+from vigil.feeds import TRITON_TYPES
 from vigil.session import OnnxSession, TensorSpec
 
 LABELS = "labels.txt"
 ModelConfig = Any  # tritonclient's generated protobuf class has no types
-
-_TRITON_TYPES = {
-    "bool": "TYPE_BOOL",
-    "uint8": "TYPE_UINT8",
-    "uint16": "TYPE_UINT16",
-    "uint32": "TYPE_UINT32",
-    "uint64": "TYPE_UINT64",
-    "int8": "TYPE_INT8",
-    "int16": "TYPE_INT16",
-    "int32": "TYPE_INT32",
-    "int64": "TYPE_INT64",
-    "float16": "TYPE_FP16",
-    "float32": "TYPE_FP32",
-    "float64": "TYPE_FP64",
-    "object": "TYPE_STRING",
-}
 
 
 def read_config(model: Path) -> ModelConfig:
@@ -81,8 +66,7 @@ def versions(model: Path) -> list[Path]:
 def servable(repository: Path) -> list[str]:
     """Return the names of the models that have a configuration and at least one version.
 
-    Networks that only the stages use (detector, pose) lie in the repository without a
-    configuration and are not served.
+    A model without a configuration is not served.
     """
     folders = sorted(path.parent for path in repository.glob("*/config.pbtxt"))
     return [folder.name for folder in folders if versions(folder)]
@@ -105,6 +89,8 @@ def check_model(model: Path) -> ModelConfig:
     config = read_config(model)
     if config.name not in {"", model.name}:
         raise ModelError(f"{model}: expected name {model.name!r}, got {config.name!r}")
+    if config.backend == "python":
+        return _check_scripted(model, config)
     if config.backend != "onnxruntime":
         raise ModelError(f"{model}: expected backend 'onnxruntime', got {config.backend!r}")
     found = versions(model)
@@ -118,6 +104,14 @@ def check_model(model: Path) -> ModelConfig:
         for tensors, specs in ((config.input, session.inputs), (config.output, session.outputs)):
             _check_tensors(version, tensors, specs, config.max_batch_size > 0)
         _check_labels(model, config, session)
+    return config
+
+
+def _check_scripted(model: Path, config: ModelConfig) -> ModelConfig:
+    """Make sure that every version of a model of Triton's own Python backend has its entry."""
+    for version in versions(model):
+        if not (version / "model.py").is_file():
+            raise ModelError(f"{version}: expected model.py, got none")
     return config
 
 
@@ -210,7 +204,7 @@ def _check_tensors(
         spec = known.get(tensor.name)
         if spec is None:
             raise ModelError(f"{version}: {tensor.name}: expected one of {sorted(known)}")
-        wanted = _TRITON_TYPES[str(spec.dtype)]
+        wanted = TRITON_TYPES[str(spec.dtype)]
         given = triton_type(tensor)
         if wanted != given:
             raise ModelError(f"{version}: {tensor.name}: expected {wanted}, got {given}")

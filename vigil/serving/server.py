@@ -60,6 +60,7 @@ class EmbeddedTriton:
         grpc_port: int = 0,
         metrics_port: int = 0,
         startup_timeout_s: float = 60.0,
+        auto_complete: bool = False,
     ) -> None:
         """Prepare a server; `start()` or `with` starts it.
 
@@ -72,6 +73,8 @@ class EmbeddedTriton:
             grpc_port: port of the gRPC endpoint, likewise.
             metrics_port: port of the Prometheus metrics, likewise.
             startup_timeout_s: longest wait until every model is ready, in seconds.
+            auto_complete: fill in from the models what their configurations leave out; each model
+                then takes longer to load.
 
         Raises:
             InputError: `host` is not a loopback address.
@@ -81,6 +84,7 @@ class EmbeddedTriton:
         self.models = None if models is None else list(models)
         self.host = host
         self.startup_timeout_s = startup_timeout_s
+        self._auto_complete = auto_complete
         self._wanted_ports = (http_port, grpc_port, metrics_port)
         self._ports = self._wanted_ports
         self._process: subprocess.Popen[bytes] | None = None
@@ -221,7 +225,6 @@ class EmbeddedTriton:
             f"--model-repository={self.model_repository}",
             f"--backend-directory={self._folder}/backends",
             f"--backend-config=python,shm-region-prefix-name={self._id}-",
-            "--disable-auto-complete-config",
             f"--exit-timeout-secs={supervisor.GRACE_S:.0f}",
             f"--http-address={self.host}",
             f"--http-port={http}",
@@ -230,6 +233,8 @@ class EmbeddedTriton:
             f"--metrics-address={self.host}",
             f"--metrics-port={metrics}",
         ]
+        if not self._auto_complete:
+            command += ["--disable-auto-complete-config"]
         if self.models is not None:
             command += ["--model-control-mode=explicit"]
             command += [f"--load-model={name}" for name in self.models]

@@ -2,15 +2,8 @@
 
 Triton's core queues and batches; each model instance is one process of this file, which joins the
 requests it is handed, runs ONNX Runtime once and takes the answer apart. It imports nothing of
-vigil, because it runs inside Triton's stub. Configuration follows NVIDIA's C++ backend, so that the
-same repository is served by both:
-
-- parameters `intra_op_thread_count`, `inter_op_thread_count`, `execution_mode` (0 sequential,
-  1 parallel), and `optimization.graph.level` (-1 basic, 1 extended, 2 none, else all);
-- `optimization.execution_accelerators`: `cuda`, `tensorrt` on a GPU, `openvino` on a CPU.
-
-Refused at load, because it is not supported: ragged batches, `batch_input`, `batch_output`,
-implicit sequence state, decoupled answers, shape tensors, optional inputs.
+vigil but `onnx_configuration.py` beside it, which tells what a configuration may say, because it
+runs inside Triton's stub.
 """
 
 from __future__ import annotations
@@ -22,37 +15,41 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb_utils
-
-_ONNX_TYPES = {
-    "TYPE_BOOL": "tensor(bool)",
-    "TYPE_UINT8": "tensor(uint8)",
-    "TYPE_UINT16": "tensor(uint16)",
-    "TYPE_UINT32": "tensor(uint32)",
-    "TYPE_UINT64": "tensor(uint64)",
-    "TYPE_INT8": "tensor(int8)",
-    "TYPE_INT16": "tensor(int16)",
-    "TYPE_INT32": "tensor(int32)",
-    "TYPE_INT64": "tensor(int64)",
-    "TYPE_FP16": "tensor(float16)",
-    "TYPE_FP32": "tensor(float)",
-    "TYPE_FP64": "tensor(double)",
-    "TYPE_STRING": "tensor(string)",
-}
-_GRAPH_LEVELS = {-1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
-_ACCELERATORS = {
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-_TENSORRT_OPTIONS = {
-    "max_workspace_size_bytes": "trt_max_workspace_size",
-    "trt_engine_cache_enable": "trt_engine_cache_enable",
-    "trt_engine_cache_path": "trt_engine_cache_path",
-}
+from onnx_configuration import (
+    check_inputs_named,
+    check_tensors,
+    choose_providers,
+    complete,
+    first_line,
+    load,
+    model_file,
+    refuse_unsupported,
+    run_options,
+    session_options,
+)
 
 
 class TritonPythonModel:
     """One instance of one model version; Triton calls the methods by these names."""
+
+    @staticmethod
+    def auto_complete_config(config: Any) -> Any:
+        """Fill in what the configuration leaves out; Triton calls this before any instance.
+
+        Args:
+            config: the configuration so far, with `add_input` and the like.
+
+        Returns:
+            The same, completed.
+
+        Raises:
+            TritonModelException: the file is no valid model, or contradicts the configuration.
+        """
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        complete(config, load(model_file(), options, ["CPUExecutionProvider"]))
+        return config
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load and validate the model.
@@ -71,15 +68,14 @@ class TritonPythonModel:
         refuse_unsupported(config)
         filename = config.get("default_model_filename") or "model.onnx"
         path = str(Path(args["model_repository"], args["model_version"], filename))
-        providers = choose_providers(config, args)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, session_options(config), providers=providers
-            )
-        except Exception as error:
-            raise pb_utils.TritonModelException(f"{path}: {first_line(error)}") from error
-        check_tensors("input", config, self._session.get_inputs(), self._batched)
-        check_tensors("output", config, self._session.get_outputs(), self._batched)
+        self._session = load(path, session_options(config), choose_providers(config, args))
+        self._run_options = run_options(config)
+        defaults = self._session.get_overridable_initializers()
+        check_inputs_named(config, self._session.get_inputs())
+        inputs = [*self._session.get_inputs(), *defaults]
+        check_tensors("input", config, inputs, self._batched, {node.name for node in defaults})
+        check_tensors("output", config, self._session.get_outputs(), self._batched, set())
+        self._whole = {node.name for node in defaults}
         self._inputs = [tensor["name"] for tensor in config["input"]]
         self._outputs = [tensor["name"] for tensor in config["output"]]
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
@@ -94,13 +90,19 @@ class TritonPythonModel:
         """
         responses: list[Any] = [None] * len(requests)
         groups: dict[Any, list[int]] = {}
-        feeds = [self._read(request) for request in requests]
-        for index, feed in enumerate(feeds):
-            if requests[index].is_cancelled():
+        feeds: list[dict[str, np.ndarray[Any, Any]]] = [{}] * len(requests)
+        for index, request in enumerate(requests):
+            if request.is_cancelled():
                 responses[index] = failure("request was cancelled", pb_utils.TritonError.CANCELLED)
                 continue
-            key = tuple(array.shape[1:] for array in feed.values()) if self._batched else index
-            groups.setdefault(key, []).append(index)
+            try:
+                feed = feeds[index] = self._read(request)
+            except Exception as error:
+                responses[index] = respond(error, ())
+                continue
+            shapes = tuple((name, array.shape[1:]) for name, array in feed.items())
+            alone = not self._batched or not self._whole.isdisjoint(feed)
+            groups.setdefault(index if alone else shapes, []).append(index)
         for members in groups.values():
             wanted = self._wanted([requests[index] for index in members])
             answers = self._run_group([feeds[index] for index in members], wanted)
@@ -111,7 +113,10 @@ class TritonPythonModel:
     def _read(self, request: Any) -> dict[str, np.ndarray[Any, Any]]:
         feed = {}
         for name in self._inputs:
-            array = pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+            tensor = pb_utils.get_input_tensor_by_name(request, name)
+            if tensor is None:  # the graph's default stands in
+                continue
+            array = tensor.as_numpy()
             if array.dtype == np.object_:
                 array = np.array([item.decode() for item in array.flat], object).reshape(
                     array.shape
@@ -128,13 +133,14 @@ class TritonPythonModel:
         """Return one answer per feed: arrays by output name, or the exception it caused."""
         if len(feeds) == 1:
             try:
-                return [dict(zip(wanted, self._session.run(wanted, feeds[0]), strict=True))]
+                values = self._session.run(wanted, feeds[0], self._run_options)
+                return [dict(zip(wanted, values, strict=True))]
             except Exception as error:
                 return [error]
         try:
-            joined = {name: self._join(name, feeds) for name in self._inputs}
-            values = self._session.run(wanted, joined)
-            bounds = np.cumsum([len(feed[self._inputs[0]]) for feed in feeds])
+            joined = {name: self._join(name, feeds) for name in feeds[0]}
+            values = self._session.run(wanted, joined, self._run_options)
+            bounds = np.cumsum([len(next(iter(feed.values()))) for feed in feeds])
             if any(len(value) != bounds[-1] for value in values):
                 raise ValueError("an output does not keep the batch axis")
         except Exception:
@@ -167,111 +173,3 @@ def respond(answer: Any, names: Any) -> Any:
 def failure(message: str, code: Any) -> Any:
     """Build a response that carries nothing but an error."""
     return pb_utils.InferenceResponse([], error=pb_utils.TritonError(message, code))
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an exception's message: ONNX Runtime appends stack traces."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def refuse_unsupported(config: dict[str, Any]) -> None:
-    """Raise TritonModelException for each feature this backend would otherwise silently ignore."""
-    found = [key for key in ("batch_input", "batch_output") if config.get(key)]
-    if config.get("sequence_batching", {}).get("state"):
-        found.append("sequence_batching.state")
-    if config.get("model_transaction_policy", {}).get("decoupled"):
-        found.append("model_transaction_policy.decoupled")
-    for tensor in config["input"] + config["output"]:
-        for key in ("allow_ragged_batch", "is_shape_tensor", "optional", "reshape"):
-            if tensor.get(key):
-                found.append(f"{tensor['name']}.{key}")
-    if found:
-        raise pb_utils.TritonModelException(f"not supported by this backend: {', '.join(found)}")
-
-
-def session_options(config: dict[str, Any]) -> Any:
-    """Translate the model configuration into ONNX Runtime session options."""
-
-    def parameter(name: str, default: int) -> int:
-        value = config.get("parameters", {}).get(name, {}).get("string_value", default)
-        try:
-            return int(value)
-        except ValueError as error:
-            message = f"parameter {name}: expected an integer, got {value!r}"
-            raise pb_utils.TritonModelException(message) from error
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = parameter("intra_op_thread_count", 0)
-    options.inter_op_num_threads = parameter("inter_op_thread_count", 0)
-    if parameter("execution_mode", 0) == 1:
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
-    level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
-    options.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, _GRAPH_LEVELS.get(level, "ORT_ENABLE_ALL")
-    )
-    options.log_severity_level = 3
-    return options
-
-
-def choose_providers(config: dict[str, Any], args: dict[str, str]) -> list[Any]:
-    """Return ONNX Runtime providers, first choice first, for the kind of this instance."""
-    on_gpu = args["model_instance_kind"] == "GPU"
-    listed = config.get("optimization", {}).get("execution_accelerators", {})
-    side = "gpu_execution_accelerator" if on_gpu else "cpu_execution_accelerator"
-    device = {"device_id": args["model_instance_device_id"]} if on_gpu else {}
-    chosen: list[Any] = []
-    for accelerator in listed.get(side, []):
-        given = accelerator.get("parameters", {})
-        options = dict(device)
-        if accelerator["name"] == "tensorrt":
-            for key in given.keys() & _TENSORRT_OPTIONS.keys():
-                options[_TENSORRT_OPTIONS[key]] = given[key]
-            options["trt_fp16_enable"] = str(given.get("precision_mode") == "FP16")
-        chosen.append((_ACCELERATORS.get(accelerator["name"], accelerator["name"]), options))
-    if on_gpu:
-        onnxruntime.preload_dlls()
-        chosen.append(("CUDAExecutionProvider", device))
-    available = onnxruntime.get_available_providers()
-    missing = [name for name, _ in chosen if name not in available]
-    if missing:
-        message = f"expected providers out of {available}, got {missing}"
-        raise pb_utils.TritonModelException(message)
-    return [*chosen, "CPUExecutionProvider"]
-
-
-def check_tensors(kind: str, config: dict[str, Any], nodes: list[Any], batched: bool) -> None:
-    """Compare the configured inputs or outputs with those of the ONNX graph.
-
-    Args:
-        kind: `input` or `output`. Every graph input must be configured; outputs may be left out.
-        config: the model configuration.
-        nodes: ONNX Runtime's description of the graph's inputs or outputs.
-        batched: whether Triton prepends a batch axis to the configured dims.
-
-    Raises:
-        TritonModelException: naming the first tensor that differs and how.
-    """
-    known = {node.name: node for node in nodes}
-    named = [tensor["name"] for tensor in config[kind]]
-    if kind == "input" and set(known) - set(named):
-        missing = sorted(set(known) - set(named))
-        raise pb_utils.TritonModelException(f"inputs of the model not configured: {missing}")
-    for tensor in config[kind]:
-        name = tensor["name"]
-        if name not in known:
-            message = f"{kind} {name}: expected one of {sorted(known)}"
-            raise pb_utils.TritonModelException(message)
-        want, node = _ONNX_TYPES.get(tensor["data_type"]), known[name]
-        if want != node.type:
-            message = f"{kind} {name}: configured {tensor['data_type']}, the model has {node.type}"
-            raise pb_utils.TritonModelException(message)
-        dims = [int(size) for size in tensor["dims"]]
-        dims = [-1, *dims] if batched else dims
-        sizes = [size if isinstance(size, int) else -1 for size in node.shape]
-        fits = len(dims) == len(sizes) and all(
-            a == b or b == -1 or (a == -1 and not (batched and i == 0))
-            for i, (a, b) in enumerate(zip(dims, sizes, strict=True))
-        )
-        if not fits:
-            message = f"{kind} {name}: configured {dims} with batch axis, the model has {sizes}"
-            raise pb_utils.TritonModelException(message)

@@ -1,0 +1,1 @@
+"""Tests of the served model from pixels to behavior."""

@@ -1,0 +1,94 @@
+"""What both clients share: frames as a request, chunks of a video, ranked classes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vigil.errors import InputError, ServerError
+from vigil.feeds import Array
+from vigil.serving.client.wire import Call, Place
+
+Frames = NDArray[np.uint8] | Sequence[bytes]
+CHUNK = 64  # frames of a video sent at once: bounds memory on both sides
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One class of Triton's classification extension.
+
+    Attributes:
+        label: the class's name in the model's `labels.txt`.
+        score: its value in the output.
+        index: its place there.
+    """
+
+    label: str
+    score: float
+    index: int
+
+
+def ranked(rows: Array) -> list[list[Ranked]]:
+    """Read what the classification extension answers: (B, k) texts `score:index:label`.
+
+    Raises:
+        ServerError: another text.
+    """
+    return [[_ranked(text) for text in row] for row in np.atleast_2d(rows)]
+
+
+def _ranked(text: bytes | str) -> Ranked:
+    given = text.decode() if isinstance(text, bytes) else str(text)
+    try:
+        score, index, label = given.split(":", 2)
+        return Ranked(label, float(score), int(index))
+    except ValueError as error:
+        raise ServerError(f"classes: expected score:index:label, got {given!r}") from error
+
+
+def new_stream() -> int:
+    """Return the number of a new stream, which no other client has."""
+    return secrets.randbelow(2**63 - 1) + 1
+
+
+def frames_call(
+    model: str, frames: Frames, time_s: Sequence[float] | NDArray[np.float64], place: Place
+) -> Call:
+    """Return the request that carries a chunk of frames.
+
+    Args:
+        model: the served model from pixels to behavior.
+        frames: (T, H, W, 3) uint8 RGB, or T JPEG files; possibly none.
+        time_s: T presentation times in seconds.
+        place: in the stream.
+
+    Raises:
+        InputError: neither pixels nor files, or another number of times.
+    """
+    times = np.asarray(time_s, np.float64).reshape(-1)
+    if len(times) != len(frames):
+        raise InputError(f"time_s: expected {len(frames)}, one a frame, got {len(times)}")
+    feeds: dict[str, Array] = {"time_s": times}
+    if isinstance(frames, np.ndarray):
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+            raise InputError(
+                f"frames: expected (T, H, W, 3) uint8, got {frames.shape} {frames.dtype}"
+            )
+        feeds |= {"frames": frames} if len(frames) else {}
+    elif len(frames):
+        feeds["jpeg"] = np.array(list(frames), np.object_)
+    return Call(model, feeds, place=place)
+
+
+def chunks(
+    frames: Frames, time_s: Sequence[float] | NDArray[np.float64], size: int
+) -> Iterator[tuple[Frames, NDArray[np.float64], bool]]:
+    """Yield a video's frames and times in pieces, and whether each is the last; at least one."""
+    times = np.asarray(time_s, np.float64).reshape(-1)
+    for start in range(0, max(len(frames), 1), size):
+        end = start + size
+        yield frames[start:end], times[start:end], end >= len(frames)
