@@ -81,7 +81,7 @@ def figures(report: Report) -> str:
     rows: Sequence[Row] = report.rows
     figures: list[tuple[str, Callable[[Any], None]]] = [
         ("Latency against throughput", lambda ax: _against(ax, rows)),
-        ("Throughput against callers", lambda ax: _throughput(ax, rows)),
+        ("Throughput against rows in flight", lambda ax: _throughput(ax, rows)),
         ("Percentiles at the highest load", lambda ax: _percentiles(ax, rows)),
         ("Executed batches", lambda ax: _batches(ax, rows)),
         ("Over time, at the highest load", lambda ax: _time(ax, rows)),
@@ -103,7 +103,7 @@ def figures(report: Report) -> str:
 def _series(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     """Group closed-loop rows by system and protocol, by callers; those without answers go."""
     lines: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.concurrency):
+    for row in sorted(rows, key=lambda row: row.in_flight):
         if row.n and row.load == "closed":
             lines.setdefault((row.system, row.protocol), []).append(row)
     return lines
@@ -131,21 +131,21 @@ def _against(ax: Any, rows: Sequence[Row]) -> None:
 
 def _throughput(ax: Any, rows: Sequence[Row]) -> None:
     for key, mine in _series(rows).items():
-        ax.plot([r.concurrency for r in mine], [r.throughput_per_s for r in mine], **_look(*key))
+        places = [r.in_flight for r in mine]
+        [line] = ax.plot(places, [r.throughput_per_s for r in mine], **_look(*key))
         low, high = [r.throughput_low for r in mine], [r.throughput_high for r in mine]
-        color = _COLORS.get(key[0])
-        ax.fill_between([r.concurrency for r in mine], low, high, alpha=0.15, color=color)
-    ax.set(xscale="log", xlabel="concurrent callers", ylabel="rows per second")
+        ax.fill_between(places, low, high, alpha=0.15, color=line.get_color())
+    ax.set(xscale="log", xlabel="rows in flight", ylabel="rows per second")
     ax.set_ylim(bottom=0)
-    _plain_ticks(ax, sorted({row.concurrency for row in rows if row.load == "closed"}))
+    _plain_ticks(ax, sorted({row.in_flight for row in rows if row.load == "closed"}))
 
 
 def _latency(ax: Any, rows: Sequence[Row]) -> None:
     for key, mine in _series(rows).items():
-        ax.plot([r.concurrency for r in mine], [r.p99_ms for r in mine], **_look(*key))
-    ax.set(xscale="log", xlabel="concurrent callers", ylabel="p99 latency, ms")
+        ax.plot([r.in_flight for r in mine], [r.p99_ms for r in mine], **_look(*key))
+    ax.set(xscale="log", xlabel="rows in flight", ylabel="p99 latency, ms")
     _plain_log(ax)
-    _plain_ticks(ax, sorted({row.concurrency for row in rows if row.load == "closed"}))
+    _plain_ticks(ax, sorted({row.in_flight for row in rows if row.load == "closed"}))
     _legend(ax)
 
 
@@ -161,7 +161,7 @@ def _highest(rows: Sequence[Row]) -> list[Row]:
 
 
 def _level(row: Row) -> float:
-    return row.concurrency if row.offered_per_s is None else row.offered_per_s
+    return row.in_flight if row.offered_per_s is None else row.offered_per_s
 
 
 def _percentiles(ax: Any, rows: Sequence[Row]) -> None:

@@ -200,7 +200,7 @@ class Report:
     def table(self) -> str:
         """Return a Markdown table: best throughput of each system, beside the paper's."""
         lines = [
-            "| system | inferences/s, best [95 %] (concurrency, protocol) "
+            "| system | inferences/s, best [95 %] (callers x rows, protocol) "
             "| over PyTorch one by one | p99 ms there | mean batch | paper's GPU "
             "| paper over PyTorch |",
             "|---|---|---|---|---|---|---|",
@@ -214,7 +214,7 @@ class Report:
             interval = f"[{top.throughput_low:.1f}, {top.throughput_high:.1f}]"
             lines.append(
                 f"| {TITLES.get(system, system)} | {top.throughput_per_s:.1f} {interval} "
-                f"({top.concurrency}, {top.protocol}) | "
+                f"({top.title}, {top.protocol}) | "
                 f"{_shown(top.throughput_per_s / base.throughput_per_s if base else None)} | "
                 f"{_shown(top.p99_ms)} | {_shown(top.executed_batch_mean)} | {_shown(paper)} | "
                 f"{_shown(paper and paper / PAPER['pytorch'])} |"

@@ -112,16 +112,15 @@ class Row:
     timeline: list[list[float | None]] = field(default_factory=list)
 
     @property
-    def key(self) -> tuple[str, str, str, float, int]:
-        """What makes two rows of two reports comparable."""
-        level = self.concurrency if self.offered_per_s is None else round(self.offered_per_s, 3)
-        return self.system, self.protocol, self.load, level, self.batch
+    def in_flight(self) -> int:
+        """Rows that are asked about at the same time."""
+        return self.concurrency * self.batch
 
     @property
     def title(self) -> str:
-        """Return the load in a few characters, e.g. `c=16` or `poisson 200/s`."""
+        """Return the load in a few characters, e.g. `c=16`, `c=4x16` or `poisson 200/s`."""
         if self.offered_per_s is None:
-            return f"c={self.concurrency}"
+            return f"c={self.concurrency}" + (f"x{self.batch}" if self.batch > 1 else "")
         return f"{self.load} {self.offered_per_s:g}/s"
 
     def as_dict(self) -> dict[str, Any]:
