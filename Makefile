@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving
+.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving verify soak
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,12 @@ bench-label: $(READY) ## Measure the labeling UI with 5,000 clips and 8 annotato
 
 serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 	@python -m stages.serve --params $(PARAMS)
+
+verify: $(READY) ## Judge the exported MODEL (protogcn) against the served one: ship or don't
+	@python -m stages.verify --params $(PARAMS) --model $(MODEL)
+
+soak: $(READY) ## Load the served MODEL for 20 minutes, with bad requests and reloads
+	@python -m stages.soak --params $(PARAMS) --model $(MODEL)
 
 bench-protogcn: $(READY) ## Measure ProtoGCN against its plain form, training step and ONNX latency
 	@OMP_NUM_THREADS=1 python -m stages.bench_protogcn --params $(PARAMS)

@@ -43,7 +43,7 @@ def tally(**values: Any) -> Tally:
         pytest.param(Tally(), "running", "0 requests", id="none"),
         pytest.param(tally(requests=3, failures=1), "withdrawn", "it fails", id="failure"),
         pytest.param(tally(agreed=35), "withdrawn", "it disagrees", id="below the least"),
-        pytest.param(tally(requests=20, rows=20, agreed=10), "withdrawn", "it disagrees", id="early"),
+        pytest.param(tally(requests=20, rows=20, agreed=9), "withdrawn", "disagrees", id="early"),
         pytest.param(tally(requests=20, rows=20, agreed=17), "running", "", id="maybe chance"),
         pytest.param(tally(candidate_s=[0.04]), "withdrawn", "it is slow: .*4.00 times", id="slow"),
     ],
@@ -58,10 +58,10 @@ class Fake:
     """A session whose answers, delays and failures are chosen; not what is proved here."""
 
     inputs = outputs = ()
-    metadata: dict[str, str] = {}
     provider = "none"
 
     def __init__(self, label: int, error: Exception | None = None) -> None:
+        self.metadata: dict[str, str] = {}
         self.label, self.error, self.calls = label, error, 0
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,21 @@ def choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int
     return ports[0], ports[1], ports[2]
 
 
+def stubs_of(model: str, prefix: str) -> set[int]:
+    """Return the process ids of the stubs of one server's model.
+
+    Args:
+        model: the model's folder, a slash at its end: what a stub's second word begins with.
+        prefix: what its third word, the name of its shared memory, begins with.
+    """
+    found = set()
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        words = _words(line)
+        if len(words) > 2 and words[1].startswith(model) and words[2].startswith(prefix):
+            found.add(int(line.parent.name))
+    return found
+
+
 def sweep_shared_memory(folder: Path, prefix: str, older_than_s: float = 5.0) -> list[str]:
     """Remove the regions that dead stubs left behind.
 
@@ -147,10 +162,13 @@ def sweep_shared_memory(folder: Path, prefix: str, older_than_s: float = 5.0) ->
 
 def _command_words() -> set[str]:
     """Return every word on the command line of every process that may be looked at."""
-    found: set[str] = set()
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.update(line.read_text(errors="replace").split("\0"))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
+    lines = Path("/proc").glob("[0-9]*/cmdline")
+    return {word for line in lines for word in _words(line)}
+
+
+def _words(line: Path) -> list[str]:
+    """Return the words of a process's command line; none where it ended meanwhile."""
+    try:
+        return line.read_text(errors="replace").split("\0")
+    except OSError:
+        return []

@@ -7,6 +7,7 @@ An exposed service runs the same model repository in a current NVIDIA container 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -31,6 +32,7 @@ from vigil.serving.host import (
     environment,
     is_loopback,
     lay_out_backends,
+    stubs_of,
     sweep_shared_memory,
     tritonserver_folder,
 )
@@ -126,10 +128,26 @@ class EmbeddedTriton:
         """ONNX Runtime provider really active in each loaded model, by model name."""
         return dict(_PROVIDER.findall(self.log()))
 
-    def sweep(self) -> list[str]:
-        """Remove the shared memory that dead stubs left behind; return the regions' names."""
-        if not self._id:
-            return []
+    def stubs(self, model: str) -> set[int]:
+        """Return the process ids of a model's stubs, one an instance."""
+        return stubs_of(f"{self.model_repository / model}/", f"{self._id}-") if self._id else set()
+
+    def bury(self, model: str, stubs: set[int]) -> list[str]:
+        """End stubs of a model that were replaced, and remove what dead ones left in memory.
+
+        A model that is loaded anew while one of its stubs is dead is never quite unloaded: Triton
+        waits for the dead one, and the others stay.
+
+        Args:
+            model: its name.
+            stubs: process ids; those that are no stub of this model any more are left alone.
+
+        Returns:
+            The names of the shared-memory regions that were removed.
+        """
+        for stub in stubs & self.stubs(model):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stub, signal.SIGKILL)
         return sweep_shared_memory(supervisor.SHARED_MEMORY, f"{self._id}-")
 
     def log(self) -> str:

@@ -52,7 +52,7 @@ def serve(
         say(f"serve: gRPC     {server.grpc_url}")
         say(f"serve: metrics  {server.metrics_url}")
         say("serve: Ctrl-C stops")
-        with Watchdog(server.http_url, watch.period_s, watch.timeout_s, say, server.sweep):
+        with Watchdog(server.http_url, watch.period_s, watch.timeout_s, say, server):
             while not stop.wait(_POLL_S):
                 if not server.running:
                     raise ServerError(f"serve: tritonserver ended by itself\n{server.log_tail()}")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 from vigil.errors import (
     DeadlineExceeded,
@@ -29,8 +30,19 @@ from vigil.serving.probe import probe_of
 from vigil.serving.repository import ModelConfig
 
 _LONGEST_PAUSE_S = 60.0
-_TIDY_S = 15.0  # unloading a dead instance takes Triton a second or two
+_SETTLE_S = 0.1
+_GRACE_S = 5.0  # for requests that the replaced instances still hold
 _MARK = "vigil_repaired_at"  # changes the configuration, or Triton would see nothing to load
+
+
+class Host(Protocol):
+    """The machine of a server, where what died can be buried; see `EmbeddedTriton`."""
+
+    def stubs(self, model: str) -> set[int]:
+        """Return the process ids of a model's stubs."""
+
+    def bury(self, model: str, stubs: set[int]) -> object:
+        """End those of a model's stubs that are left of these, and free their memory."""
 
 
 @dataclass
@@ -52,7 +64,7 @@ class Watchdog:
         period_s: float,
         timeout_s: float,
         on_event: Callable[[str], None],
-        tidy: Callable[[], object] = lambda: None,
+        host: Host | None = None,
     ) -> None:
         """Prepare; `with` starts looking.
 
@@ -61,13 +73,13 @@ class Watchdog:
             period_s: seconds between two looks.
             timeout_s: longest wait for a canary inference, in seconds.
             on_event: called from the thread with one line for a person.
-            tidy: called from the thread for a while after a repair, when the dead have left.
+            host: the machine that the server runs on, where that is this one.
         """
         self._control = Control(http_url, timeout_s=60.0)
         self._quick = Control(http_url, timeout_s)
         self._period_s, self._timeout_s = period_s, timeout_s
-        self._on_event, self._tidy = on_event, tidy
-        self._tidy_until = 0.0
+        self._on_event, self._host = on_event, host
+        self._replaced: dict[str, tuple[set[int], float]] = {}  # by model: stubs, when
         self._patients: dict[str, _Patient] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watchdog", daemon=True)
@@ -110,8 +122,10 @@ class Watchdog:
             reason = self._complaint(name, self._patients[name])
             if reason and self._repair(name, reason):
                 repaired.append(name)
-        if time.monotonic() < self._tidy_until:
-            self._tidy()
+        for name, (stubs, at) in list(self._replaced.items()):
+            if self._host is not None and time.monotonic() - at > _GRACE_S:
+                self._host.bury(name, stubs)
+                del self._replaced[name]
         return repaired
 
     def _complaint(self, name: str, patient: _Patient) -> str:
@@ -121,15 +135,21 @@ class Watchdog:
         try:
             answered, failed = self._quick.counts(name)
             busy = patient.answered >= 0 and answered > patient.answered
-            well = busy and failed <= patient.failed
-            return "" if well else self._ask(name, answered)
+            if busy and failed <= patient.failed:
+                patient.answered = answered
+                return ""
+            reason = self._ask(name, answered)
+            self._remember(name, patient)
         except ModelNotFound:
             return ""  # unloaded between two questions
-        finally:
-            # Its own inferences are no sign that callers were answered.
-            self._remember(name, patient)
+        return reason
 
     def _remember(self, name: str, patient: _Patient) -> None:
+        """Remember what was answered so far; the watchdog's own questions are no callers.
+
+        Triton counts a request a moment after its answer is out: hence the wait.
+        """
+        time.sleep(_SETTLE_S)
         try:
             patient.answered, patient.failed = self._quick.counts(name)
         except ServerError:
@@ -164,12 +184,12 @@ class Watchdog:
         """Load a model anew; return whether it answers again."""
         self._on_event(f"watch: {name}: {reason}; loading it anew")
         patient, began = self._patients[name], time.monotonic()
+        stubs = self._host.stubs(name) if self._host else set()
         patient.repairs += 1
         try:
             reason = self._replace(name)
         except VigilError as error:
             reason = str(error)
-        self._tidy_until = time.monotonic() + _TIDY_S
         self._remember(name, patient)
         if reason:
             pause = min(_LONGEST_PAUSE_S, self._period_s * 2**patient.repairs)
@@ -177,6 +197,7 @@ class Watchdog:
             self._on_event(f"watch: {name}: still dead ({reason}); next try in {pause:.0f} s")
             return False
         patient.repairs = 0
+        self._replaced[name] = (stubs, time.monotonic())
         self._on_event(f"watch: {name}: answers again after {time.monotonic() - began:.1f} s")
         return True
 
