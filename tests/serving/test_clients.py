@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests import networks
-from vigil.benchmark.statistics import read_counters
+from vigil.benchmark.counters import read_counters
 from vigil.errors import (
     DeadlineExceeded,
     InputError,

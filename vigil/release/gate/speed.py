@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from vigil.benchmark.statistics import Row
-from vigil.benchmark.systems import measure, triton
+from vigil.benchmark.generator import drive
+from vigil.benchmark.schedule import Closed
+from vigil.benchmark.statistics import percentiles_ms, service
+from vigil.benchmark.systems import triton
+from vigil.benchmark.window import Window
 from vigil.config import GateSection
 from vigil.release.gate.check import Check, Feeds
 from vigil.session import TransportName
@@ -37,14 +41,18 @@ def speed(
     Returns:
         The checks, and the figures: `load` in words, and per model the medians of the rounds.
     """
-    systems = {name: triton("triton_dynamic_batching", "grpc", urls, name, rows) for name in names}
-    found: dict[str, list[Row]] = {name: [] for name in names}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     error = ""
-    for turn in range(params.rounds):
-        for name in names if turn % 2 else reversed(names):
-            row, first = measure(systems[name], params.concurrency, params.seconds, params.warmup_s)
-            found[name].append(row)
-            error = error or first
+    with ExitStack() as stack:
+        systems = {
+            name: stack.enter_context(triton(name, "grpc", urls, name, rows)) for name in names
+        }
+        for turn in range(params.rounds):
+            for name in names if turn % 2 else reversed(names):
+                lane, callers = systems[name].open_lane, Closed(params.concurrency)
+                window = drive(lane, callers, params.seconds, params.warmup_s, turn=turn)
+                found[name].append(_figures(window))
+                error = error or next((message for message in window.messages if message), "")
     load = (
         f"{params.concurrency} callers over gRPC, one row a request, {params.rounds} rounds of "
         f"{params.seconds:g} s, in turns"
@@ -61,7 +69,7 @@ def speed(
     checks = []
     for key in _PERCENTILES:
         ratios = np.array([
-            getattr(new, key) / getattr(old, key)
+            new[key] / old[key]
             for new, old in zip(found[names[0]], found[names[1]], strict=True)
         ])  # fmt: skip
         ratio = float(np.median(ratios))
@@ -77,10 +85,13 @@ def _check(key: str, passed: bool, detail: str) -> Check:
     return Check(_TOPIC, f"latency {key.removesuffix('_ms')}", passed, detail)
 
 
-def _medians(rounds: Sequence[Row]) -> dict[str, float]:
-    keys = ("throughput_per_s", "p50_ms", "p95_ms", "p99_ms")
-    values = {key: [getattr(row, key) for row in rounds] for key in keys}
+def _figures(window: Window) -> dict[str, float]:
+    latencies = percentiles_ms(service(window), (50, 95, 99))
+    p50, p95, p99 = (value or 0.0 for value in latencies)
     return {
-        key: float(np.median([v for v in found if v is not None] or [0.0]))
-        for key, found in values.items()
-    }
+        "throughput_per_s": window.throughput_per_s, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99
+    }  # fmt: skip
+
+
+def _medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {key: float(np.median([one[key] for one in rounds])) for key in rounds[0]}
