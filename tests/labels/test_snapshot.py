@@ -154,6 +154,15 @@ def test_the_same_votes_give_the_same_bytes(project: Project) -> None:
     assert project[2].audit(1)[0].action == "publish"
 
 
+def test_dvc_notices_when_only_a_time_was_told_anew(project: Project) -> None:
+    """The pipeline watches the labels; whatever changes the events changes them as well."""
+    before = run(project)
+    project[2].cast([draft(IDS[0], "faint", start_s=1.5, end_s=2.5, track_ids=(3,))])
+    after = run(project)
+    assert read_events(after.events, CLASSES)[0].start_s == 1.5
+    assert after.sha256 != before.sha256
+
+
 def test_it_says_which_lines_of_the_parameters_to_change(project: Project) -> None:
     found = run(project)
     assert found.advice == ("labels: data/labels.csv", "events: data/labels.events.csv")

@@ -142,11 +142,9 @@ def choose(
         ]
     if pool.vectors is None:
         raise InputError(f"active: {how}: expected vectors of the clips, got none; run `embed`")
+    weight = 1.0 - _TIE if how == "k_center" else weight  # equally far: the better score
     units = _units(pool.vectors)[shortlist]
-    near = _nearest(units, labeled.vectors)
-    if how == "k_center":
-        ranked, weight = _TIE * ranked, 1.0 - _TIE  # equally far: the better score
-    return shortlist[_by_distance(ranked, units, near, count, weight)]
+    return shortlist[_by_distance(ranked, units, labeled.vectors, count, weight)]
 
 
 def _by_group(
@@ -164,8 +162,9 @@ def _by_group(
 
 
 def _by_distance(
-    ranked: Floats, units: Floats, near: Floats, count: int, weight: float
+    ranked: Floats, units: Floats, labeled: NDArray[Any] | None, count: int, weight: float
 ) -> list[int]:
+    near = _nearest(units, labeled)
     chosen: list[int] = []
     for _ in range(count):
         wanted = (1.0 - weight) * ranked + weight * near

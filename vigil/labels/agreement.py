@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _LEVEL = (2.5, 97.5)
 _DEFINED = 0.5  # share of resamples that must be defined for an interval to mean anything
 
 Ratings = Mapping[str, Mapping[str, int]]  # class by annotator by clip
+_Figure = Callable[[NDArray[Any], Floats], Floats]
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,27 @@ class _Bootstrap:
     resamples: int
     seed: int
 
-    def estimate(self, count: int, figure: Callable[[Floats], Floats], n: int) -> Estimate:
-        """Compute a figure of `count` clips and its interval; `figure` maps weights to values."""
-        value = float(figure(np.ones((1, count)))[0]) if count else float("nan")
+    def estimate(self, clips: NDArray[Any], figure: _Figure, n: int) -> Estimate:
+        """Compute a figure of clips and its interval.
+
+        Clips that were judged alike are drawn together, as often as clips one by one would be.
+
+        Args:
+            clips: (N, K) what was said of each.
+            figure: of (M, K) distinct rows and (R, M) weights of them.
+            n: what is reported as the number of clips.
+        """
+        if not len(clips):
+            return Estimate(None, None, None, n)
+        rows, times = np.unique(clips, axis=0, return_counts=True)
+        value = float(figure(rows, times[None].astype(float))[0])
         if not np.isfinite(value):
             return Estimate(None, None, None, n)
         rng = np.random.default_rng(self.seed)
-        drawn = rng.multinomial(count, np.full(count, 1 / count), self.resamples).astype(float)
-        values = figure(drawn)
+        drawn = rng.multinomial(len(clips), times / len(clips), self.resamples)
+        values = figure(rows, drawn.astype(float))
         defined = values[np.isfinite(values)]
-        if count < 2 or len(defined) < max(1, _DEFINED * self.resamples):
+        if len(clips) < 2 or len(defined) < max(1, _DEFINED * self.resamples):
             return Estimate(value, None, None, n)
         low, high = np.percentile(defined, _LEVEL)
         return Estimate(value, float(low), float(high), n)
@@ -190,8 +203,7 @@ def _figures(
 
 def _fleiss(counts: Floats, boot: _Bootstrap) -> Estimate:
     seen = counts[counts.sum(1) > 0]
-    n = int((seen.sum(1) >= 2).sum())
-    return boot.estimate(len(seen), lambda weights: fleiss(seen, weights), n)
+    return boot.estimate(seen, fleiss, int((seen.sum(1) >= 2).sum()))
 
 
 def _pairs(
@@ -199,27 +211,33 @@ def _pairs(
 ) -> dict[tuple[str, str], Estimate]:
     found = {}
     for one, other in combinations(names, 2):
-        both = [given for given in rated.values() if one in given and other in given]
+        both = [
+            (given[one], given[other]) for given in rated.values() if {one, other} <= set(given)
+        ]
         if both:
-            first = np.array([given[one] for given in both], np.intp)
-            second = np.array([given[other] for given in both], np.intp)
-            found[one, other] = _cohen(first, second, classes, boot)
+            found[one, other] = _cohen(_said(both), classes, boot)
     return found
 
 
 def _on_gold(
     rated: Ratings, name: str, gold: Mapping[str, int], classes: int, boot: _Bootstrap
 ) -> OnGold:
-    judged = [clip for clip, given in rated.items() if name in given and clip in gold]
-    said = np.array([rated[clip][name] for clip in judged], np.intp)
-    truth = np.array([gold[clip] for clip in judged], np.intp)
-    right = boot.estimate(len(said), lambda weights: accuracy(said, truth, weights), len(said))
-    return OnGold(right, _cohen(said, truth, classes, boot))
+    judged = [
+        (given[name], gold[clip]) for clip, given in rated.items() if name in given and clip in gold
+    ]
+    said = _said(judged)
+    right = boot.estimate(
+        said, lambda rows, weights: accuracy(rows[:, 0], rows[:, 1], weights), len(said)
+    )
+    return OnGold(right, _cohen(said, classes, boot))
 
 
-def _cohen(
-    first: NDArray[np.intp], second: NDArray[np.intp], classes: int, boot: _Bootstrap
-) -> Estimate:
+def _said(judged: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
+    """Return what two said of each clip as (N, 2)."""
+    return np.array(judged, np.intp).reshape(-1, 2)
+
+
+def _cohen(said: NDArray[np.intp], classes: int, boot: _Bootstrap) -> Estimate:
     return boot.estimate(
-        len(first), lambda weights: cohen(first, second, classes, weights), len(first)
+        said, lambda rows, weights: cohen(rows[:, 0], rows[:, 1], classes, weights), len(said)
     )

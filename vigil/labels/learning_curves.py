@@ -14,6 +14,9 @@ from vigil.figures import save_png
 from vigil.files import write_json
 from vigil.labels.simulation import Curve, Task
 
+_LINES = {"none": ":", "video": "-", "relevance": "--", "k_center": "-."}
+_SIZE = (8.0, 4.5)
+
 
 def table(curves: Sequence[Curve], params: SimulateSection) -> str:
     """Return the labels that each strategy needs as a Markdown table."""
@@ -62,20 +65,27 @@ def write(
             ],
         },
     )
-    save_png(folder / "curves.png", partial(_draw, curves=curves, final=final, params=params))
+    draw = partial(_draw, curves=curves, final=final, params=params)
+    save_png(folder / "curves.png", draw, _SIZE)
 
 
 def _draw(figure: Any, curves: Sequence[Curve], final: float, params: SimulateSection) -> None:
+    """Draw every mean, and bands of 95 % around the first curve and the one of fewest labels."""
     axes = figure.subplots()
+    best = min(curves, key=lambda one: one.needed)
+    colors = {name: f"C{place}" for place, name in enumerate({one.strategy: 0 for one in curves})}
     for one in curves:
         labels = params.start + np.arange(one.f1.shape[1])
-        mean = one.f1.mean(0)
-        error = 1.96 * one.f1.std(0, ddof=1) / np.sqrt(params.runs)
+        mean, marked = one.f1.mean(0), one is best or one is curves[0]
         name = one.strategy if one.spread == "none" else f"{one.strategy}, by {one.spread}"
-        (line,) = axes.plot(labels, mean, label=name, linewidth=1.5)
-        axes.fill_between(labels, mean - error, mean + error, color=line.get_color(), alpha=0.12)
-    axes.axhline(params.share * final, color="0.4", linestyle="--", linewidth=1)
+        look = {"color": colors[one.strategy], "linestyle": _LINES[one.spread], "label": name}
+        axes.plot(labels, mean, linewidth=2.5 if marked else 0.9, **look)
+        if marked:
+            error = 1.96 * one.f1.std(0, ddof=1) / np.sqrt(len(one.f1))
+            band = {"color": colors[one.strategy], "alpha": 0.15, "linewidth": 0}
+            axes.fill_between(labels, mean - error, mean + error, **band)
+    axes.axhline(params.share * final, color="0.3", linestyle=":", linewidth=1)
     axes.set_xlabel("labels")
     axes.set_ylabel(f"macro-F1 on other scenes, mean of {params.runs} runs")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.grid(alpha=0.3)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vigil.config import Config
+from vigil.config import Config, LabelingSection
 from vigil.errors import InputError
 from vigil.files import write_json
 from vigil.labels.audit import now
@@ -81,19 +81,7 @@ def publish(store: LabelStore, config: Config, paths: Paths, actor: str) -> Publ
     if not found.labels:
         raise InputError("publish: expected at least one settled clip, got none; nothing written")
     sums = _sums(found, target)
-    facts = {
-        "published_at": now(),
-        "published_by": actor,
-        "consensus": settings.consensus,
-        "min_votes": settings.min_votes,
-        "keep_stale": settings.keep_stale,
-        "labels": {"file": target.name, "sha256": sums[0], "rows": len(found.labels)},
-        "events": {"file": events.name, "sha256": sums[1], "rows": len(found.events)},
-        "classes": dict(found.classes),
-        "states": {state.value: count for state, count in found.states.items()},
-        "left_out": {"stale": found.stale, "no_longer_cut": found.gone},
-        "store_schema": head(),
-    }
+    facts = _facts(found, settings, (target, events), sums) | {"published_by": actor}
     # Before the CSVs: where this ends halfway, either kind of file is known as published.
     write_json(target.with_suffix(".json"), facts | {"replaces": sorted(before)})
     write_labels(target, found.labels)
@@ -101,6 +89,29 @@ def publish(store: LabelStore, config: Config, paths: Paths, actor: str) -> Publ
     store.record(actor, "publish", {"file": config.labeling.publish, "sha256": sums[0],
                                     "rows": len(found.labels)})  # fmt: skip
     return Published(target, events, sums[0], found, _advice(target, events, paths))
+
+
+def _facts(
+    found: Snapshot, settings: LabelingSection, files: tuple[Path, Path], sums: tuple[str, str]
+) -> dict[str, Any]:
+    """Return what the JSON says of a snapshot."""
+    rows = len(found.labels), len(found.events)
+    return {
+        "published_at": now(),
+        "consensus": settings.consensus,
+        "min_votes": settings.min_votes,
+        "keep_stale": settings.keep_stale,
+        **{
+            name: {"file": file.name, "sha256": digest, "rows": count}
+            for name, file, digest, count in zip(
+                ("labels", "events"), files, sums, rows, strict=True
+            )
+        },
+        "classes": dict(found.classes),
+        "states": {state.value: count for state, count in found.states.items()},
+        "left_out": {"stale": found.stale, "no_longer_cut": found.gone},
+        "store_schema": head(),
+    }
 
 
 def _sums(found: Snapshot, target: Path) -> tuple[str, str]:

@@ -67,12 +67,7 @@ def snapshot(
     verdicts = settle(votes, rule, min_votes, here)
     settled = [one for one in verdicts.values() if one.label is not None]
     known = [one for one in settled if one.clip_id in here]
-    for one in known:
-        if one.label not in classes:
-            raise InputError(
-                f"labels: {one.clip_id}: expected {', '.join(classes)}, got {one.label!r}; "
-                "`rename` makes one class of another"
-            )
+    _check_classes(known, classes)
     kept = [one for one in known if keep_stale or not one.stale]
     judged: list[tuple[Clip, Detail]] = [(here[one.clip_id], detail(one)) for one in kept]
     found = Counter(one.label for one in kept)
@@ -84,6 +79,15 @@ def snapshot(
         len(known) - len(kept),
         len(settled) - len(known),
     )
+
+
+def _check_classes(verdicts: Sequence[Verdict], classes: Sequence[str]) -> None:
+    for one in verdicts:
+        if one.label not in classes:
+            raise InputError(
+                f"labels: {one.clip_id}: expected {', '.join(classes)}, got {one.label!r}; "
+                "`rename` makes one class of another"
+            )
 
 
 def _label(verdict: Verdict) -> Label:
