@@ -89,6 +89,11 @@ class Served:
     address: str
     process: psutil.Process
 
+    def cpu_s(self) -> float:
+        """Return the seconds of processor time it has used."""
+        used = self.process.cpu_times()
+        return float(used.user + used.system)
+
     def memory_mb(self) -> float:
         """Return what it and its children hold resident, in MB of 10^6 bytes."""
         family = [self.process, *self.process.children(recursive=True)]
@@ -152,20 +157,21 @@ async def measure(
         first = await people[0].page(videos[0])
         first_page_s = time.perf_counter() - begin
         people[0].pages_s.clear()
-        begin = time.perf_counter()
+        begin, cpu_s = time.perf_counter(), server.cpu_s()
         await asyncio.gather(*(one.label(_from(videos, number), label, count, pace_s)
                                for number, one in enumerate(people)))  # fmt: skip
-        seconds = time.perf_counter() - begin
+        seconds, cpu_s = time.perf_counter() - begin, server.cpu_s() - cpu_s
         begin = time.perf_counter()
         await _videos(people[0])
         return {
             "annotators": len(people), "pace_s": pace_s, "first_page_clips": len(first),
-            "votes": sum(len(one.keys_s) for one in people),
+            "votes": (votes := sum(len(one.keys_s) for one in people)),
+            "cpu_ms_per_vote": round(cpu_s * 1000 / votes, 1),
             "key_to_ack_ms": spread([s for one in people for s in one.keys_s]),
             "page_ms": spread([s for one in people for s in one.pages_s]),
             "first_page_ms": round(first_page_s * 1000, 1),
             "videos_ms_after": round((time.perf_counter() - begin) * 1000, 1),
-            "votes_per_s": round(sum(len(one.keys_s) for one in people) / seconds, 1),
+            "votes_per_s": round(votes / seconds, 1),
             "memory_mb": round(server.memory_mb(), 1),
         }  # fmt: skip
     finally:

@@ -57,6 +57,7 @@ def _lines(name: str, found: dict[str, Any]) -> str:
         f"    a page of clips      p50 {page['p50']:7.1f} ms  p95 {page['p95']:7.1f} ms",
         f"    first page           {found['first_page_ms']:7.1f} ms  (bar: < {first_bar:.0f} ms)",
         f"    list of videos after {found['videos_ms_after']:7.1f} ms",
+        f"    processor time       {found['cpu_ms_per_vote']:7.1f} ms of the server for a vote",
         f"    server memory        {found['memory_mb']:7.1f} MB  (bar: < {_MEMORY_MB:.0f} MB)",
     ])  # fmt: skip
 

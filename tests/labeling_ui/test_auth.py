@@ -137,6 +137,24 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(server: Server) -> None
     assert "SameSite=strict" in cookie
 
 
+def test_another_site_s_form_signs_nobody_in(server: Server) -> None:
+    form = {"name": "ann", "password": PASSWORD}
+    foreign = server.client().post("/login", data=form, headers={"Origin": "http://evil.example"})
+    assert foreign.status_code == 403
+    assert "set-cookie" not in foreign.headers
+
+
+def test_a_link_from_another_site_comes_in_without_its_cookie_and_asks_again(
+    server: Server,
+) -> None:
+    link = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    answer = server.client().get("/queue", headers=link)
+    assert answer.status_code == 200, "a redirect would be cross-site still"
+    assert 'http-equiv="refresh"' in answer.text
+    again = server.client().get("/queue", headers=link | {"Sec-Fetch-Site": "same-origin"})
+    assert again.headers["location"] == "/login"
+
+
 def test_signing_in_anew_ends_the_session_before(server: Server) -> None:
     client = server.sign_in("ann").client
     before = client.cookies["vigil_session"]
