@@ -40,7 +40,7 @@ def embed(crops: NDArray[np.uint8], clip: clip_network.Clip) -> NDArray[np.float
     with torch.inference_mode():
         parts = [graph(torch.from_numpy(crops[start : start + _BATCH])).numpy()
                  for start in range(0, len(crops), _BATCH)]  # fmt: skip
-    return np.concatenate(parts).astype(np.float16)
+    return np.asarray(np.concatenate(parts), dtype=np.float16)
 
 
 def mistaken(columns: Columns, rng: np.random.Generator) -> Columns:
@@ -84,13 +84,14 @@ def windows(scene: Scene, columns: Columns, config: Config) -> Iterator[Row]:
     named = label_windows(truth, config.clips, config.normal_class)
     names = {label.clip_id: label.label for label in named}
     for clip in propose_clips(timeline, nobody, config.clips):
-        if names.get(clip.clip_id) in config.classes:
-            yield _row(clip, config.classes.index(names[clip.clip_id]), scene, columns)
+        inside = (columns["time_s"] >= clip.start_s) & (columns["time_s"] < clip.end_s)
+        if names.get(clip.clip_id) in config.classes and inside.any():
+            own = {name: values[inside] for name, values in columns.items()}
+            yield _row(clip, config.classes.index(names[clip.clip_id]), scene, own)
 
 
 def _row(clip: Clip, label: int, scene: Scene, columns: Columns) -> Row:
     """Return one window; it has no skeletons."""
-    inside = (columns["time_s"] >= clip.start_s) & (columns["time_s"] < clip.end_s)
     size = (scene.height, scene.width)
     return {
         "frame_dir": clip.clip_id, "video_id": clip.video_id, "group": clip.video_id,
@@ -99,10 +100,10 @@ def _row(clip: Clip, label: int, scene: Scene, columns: Columns) -> Row:
         "keypoint_score": np.zeros((0, 1, JOINTS), np.float32),
         "duration_s": clip.end_s - clip.start_s, "clip": CLIP,
         "start_s": clip.start_s, "end_s": clip.end_s,
-        "token_time_s": columns["time_s"][inside],
-        "token_track": columns["track"][inside].astype(np.int32),
-        "token_label": columns["shown"][inside].astype(np.int16),
-        "embedding": columns["embedding"][inside],
+        "token_time_s": columns["time_s"],
+        "token_track": columns["track"].astype(np.int32),
+        "token_label": columns["shown"].astype(np.int16),
+        "embedding": columns["embedding"],
     }  # fmt: skip
 
 
