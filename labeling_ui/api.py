@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from labeling_ui import headers
 from labeling_ui.auth import Identity
-from labeling_ui.clips import clips_json, my_votes, page_of
+from labeling_ui.clips import clips_json, my_votes, page_of, stands_instead
 from labeling_ui.gate import identity_of
 from labeling_ui.overlay import persons
 from labeling_ui.service import Service
@@ -140,8 +140,10 @@ class Api:
             seen = persons(row.clip, self._service.paths) if vote.track_ids else frozenset()
             drafts.append(draft(vote, row, name, self._service.config.classes, seen))
         saved = self._store.cast(drafts)
+        instead = stands_instead(self._service, [one for one in saved if one.decided_at])
         return [
-            vote_json(one) | {"clip": vote.clip} for one, vote in zip(saved, votes, strict=True)
+            vote_json(one) | {"clip": vote.clip} | instead.get(one.vote_id, {})
+            for one, vote in zip(saved, votes, strict=True)
         ]
 
     async def _undo(self, request: Request, me: Identity) -> tuple[dict[str, Any], int]:
