@@ -36,8 +36,9 @@ def _result(published: Published) -> None:
     st.success(f"Published {len(published.snapshot.labels)} labels.")
     st.text(f"{published.path.name}\nsha256 {published.sha256}")
     if published.advice:
-        st.write(f"{_read_now()} So that it reads what you published, set under “paths” in "
-                 "params.yaml:")  # fmt: skip
+        other = any(line.startswith("labels:") for line in published.advice)
+        st.write(f"{_read_now() if other else ''} So that it reads all that you published, set "
+                 "under “paths” in params.yaml:")  # fmt: skip
         st.code("\n".join(published.advice), language="yaml")
     st.write("Then train on them:")
     st.code("dvc repro", language="bash")

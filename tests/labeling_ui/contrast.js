@@ -39,6 +39,7 @@
     for (const node of root.querySelectorAll("*")) {
       if (node.shadowRoot) walk(node.shadowRoot);
       if (["STYLE", "SCRIPT", "TITLE", "NOSCRIPT", "OPTION"].includes(node.tagName)) continue;
+      if (node.type === "range" || node.closest('[data-testid="stSliderThumbValue"]')) continue; // not on what holds it
       const own = node.value && node.tagName !== "BUTTON" ? String(node.value) : [...node.childNodes].filter((one) => one.nodeType === 3).map((one) => one.data.trim()).join("");
       if (!own) continue;
       seen += 1;
@@ -47,5 +48,6 @@
     }
   };
   walk(document);
-  return { seen, found: [...found] };
+  const app = document.querySelector(".stApp");
+  return { seen, found: [...found], back: app ? getComputedStyle(app).backgroundColor : String(dark) };
 }
