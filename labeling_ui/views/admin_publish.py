@@ -36,19 +36,20 @@ def _result(published: Published) -> None:
     st.success(f"Published {len(published.snapshot.labels)} labels.")
     st.text(f"{published.path.name}\nsha256 {published.sha256}")
     if published.advice:
-        other = any(line.startswith("labels:") for line in published.advice)
-        st.write(f"{_read_now() if other else ''} So that it reads all that you published, set "
-                 "under “paths” in params.yaml:")  # fmt: skip
+        st.write(f"{_read_now(published)}So that it reads all that you published, set under "
+                 "“paths” in params.yaml:")  # fmt: skip
         st.code("\n".join(published.advice), language="yaml")
     st.write("Then train on them:")
     st.code("dvc repro", language="bash")
 
 
-def _read_now() -> str:
-    """Say which labels the pipeline goes by until somebody changes it."""
+def _read_now(published: Published) -> str:
+    """Say which labels the pipeline goes by until somebody changes it; empty where these."""
+    if not any(line.startswith("labels:") for line in published.advice):
+        return ""
     service = running()
     labels = service.paths.labels
     maker = maker_of(labels, service.config, service.paths)
     inside = labels.is_relative_to(service.paths.root)
     name = labels.relative_to(service.paths.root) if inside else labels
-    return f"The pipeline still reads {name}" + (f", which `{maker}` makes." if maker else ".")
+    return f"The pipeline still reads {name}" + (f", which `{maker}` makes. " if maker else ". ")

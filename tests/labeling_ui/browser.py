@@ -15,7 +15,7 @@ from tests.labeling_ui.projects import PASSWORD, Project
 from vigil.labels.project import open_store
 from vigil.labels.votes import Vote
 
-WAIT_MS = 8_000  # of a busy machine
+WAIT_MS = 30_000  # of a busy machine
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update",
          "--autoplay-policy=no-user-gesture-required")  # fmt: skip

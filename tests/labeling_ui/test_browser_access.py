@@ -99,9 +99,7 @@ def test_all_text_stands_out_as_wcag_aa_asks(browser: Any, server: Server) -> No
     desk.close()
 
 
-def test_the_whole_way_goes_by_keyboard_alone(
-    browser: Any, server: Server, team: Project
-) -> None:
+def test_the_whole_way_goes_by_keyboard_alone(browser: Any, server: Server, team: Project) -> None:
     desk = Desk(browser, server.address, None)
     page = desk.page
     page.goto(server.address)

@@ -90,7 +90,7 @@ def test_the_last_admin_cannot_be_blocked(adam: Desk) -> None:
     page.get_by_role("cell", name="adam", exact=True).wait_for()
 
 
-def test_a_clip_is_made_gold_and_no_more(adam: Desk, team: Project) -> None:
+def test_a_clip_is_made_gold_unseen_and_no_more(adam: Desk, server: Server, team: Project) -> None:
     page = part(adam, "Gold clips")
     choose(page, "Label", CLASSES[1])
     page.get_by_role("button", name="Make it gold").click()
@@ -98,6 +98,18 @@ def test_a_clip_is_made_gold_and_no_more(adam: Desk, team: Project) -> None:
     page.get_by_role("cell", name=clip).wait_for()
     store = open_store(team.config, team.paths)
     assert store.gold() == {clip: CLASSES[1]}
+    ann = server.sign_in("ann")
+    before, key = ann.clips(), ann.clips()[0]["key"]
+    ann.vote({"clip": key, "kind": "label", "label": CLASSES[1]}).raise_for_status()
+    assert {one.keys() == before[0].keys() for one in ann.get("/api/queue")["clips"]} == {True}
+    page.goto(f"{adam.address}/dashboard")
+    page.get_by_role("cell", name="n = 1").first.wait_for()
+    eyes = Desk(adam.context.browser, server.address, "ann")
+    eyes.page.goto(f"{adam.address}/dashboard")
+    eyes.page.get_by_role("columnheader", name="right on gold clips until today").wait_for()
+    assert "n = 1" not in eyes.page.locator(".vg", has_text="right on gold").inner_text()
+    eyes.close()
+    page = part(adam, "Gold clips")
     choose(page, "Gold no more", clip)
     page.get_by_role("button", name="Take it out").click()
     page.get_by_text("0 gold clips").wait_for()
@@ -139,7 +151,9 @@ def test_hostile_text_stays_text_and_the_log_inside_the_window(adam: Desk, team:
     page.get_by_text("Nothing on this page.").wait_for()
 
 
-def test_more_annotators_a_clip_reopen_what_was_done(adam: Desk, server: Server) -> None:
+def test_more_annotators_a_clip_reopen_what_was_done(
+    adam: Desk, server: Server, team: Project
+) -> None:
     ann, bob = server.sign_in("ann"), server.sign_in("bob")
     clips = ann.get("/api/queue", n=60)["clips"]
     ann.vote(*({"clip": one["key"], "kind": "label", "label": CLASSES[0]} for one in clips))
@@ -152,7 +166,7 @@ def test_more_annotators_a_clip_reopen_what_was_done(adam: Desk, server: Server)
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Changed: k, show_suggestions, silhouette_first.").wait_for()
     dealt = bob.get("/api/queue", n=60)["clips"]
-    assert len(dealt) == len(clips)
+    assert len(dealt) == len(team.clips)
     assert {str(one["suggestion"]) for one in dealt} == {"None"}
     adam.open_video(1)
     toggle = adam.page.get_by_role("button", name="Silhouettes")

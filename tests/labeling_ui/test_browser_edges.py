@@ -24,11 +24,10 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make(
+    return make(
         tmp_path_factory.mktemp("many"), people=False, classes=MANY, keys={MANY[10]: "m"},
         suggestions="", videos=1, gold_share=0.0,
     )  # fmt: skip
-    return made
 
 
 @pytest.fixture(scope="module")

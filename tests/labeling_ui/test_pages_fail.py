@@ -13,7 +13,7 @@ from tests.labeling_ui.projects import CLASSES, ROOT, make
 from tests.labeling_ui.servers import Server, serving
 
 pytestmark = pytest.mark.slow
-BROKEN = '''
+BROKEN = """
 import labeling_ui.views.account as account
 import labeling_ui.views.dashboard as dashboard
 
@@ -30,7 +30,7 @@ def hangs(user):
 
 
 account.page, dashboard.page = raises, hangs
-'''
+"""
 
 
 @pytest.fixture(scope="module")
