@@ -171,7 +171,12 @@ def test_a_tab_with_unsent_votes_asks_before_it_closes_and_nobody_signs_out_over
     desk = Desk(browser, server.address, "rita")
     page = desk.page
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     desk.open_video(0)
     desk.press("1")
     desk.all_saved()
