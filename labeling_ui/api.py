@@ -119,7 +119,8 @@ class Api:
 
     def _assign(self, name: str, count: int) -> dict[str, Any]:
         scores = self._service.ranker.scores(self._store.settings().order)
-        rows = self._store.assign(name, count, scores=scores)
+        dealt = self._store.assign(name, count, scores=scores)
+        rows = sorted(dealt, key=lambda row: row.key)  # in their order, gold clips would stand out
         clips = clips_json(self._service, rows, name)
         return {"clips": clips, "page": 0, "pages": 1, "total": len(clips)}
 

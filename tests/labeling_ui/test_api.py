@@ -229,6 +229,12 @@ def test_two_people_on_one_clip_do_not_see_or_lose_each_other_s_votes(
     assert ann.clips(1)[2]["mine"]["label"] == CLASSES[0], "no vote is ever taken away"
 
 
+def test_the_order_of_a_page_of_the_queue_tells_nothing(server: Server) -> None:
+    keys = [clip["key"] for clip in server.sign_in("adam").get("/api/queue", n=5)["clips"]]
+    assert len(keys) > 1
+    assert keys == sorted(keys), "keys are random, and so is their order"
+
+
 def test_the_queue_gives_clips_that_are_not_labeled_yet(server: Server) -> None:
     rita = server.sign_in("rita")
     clips = rita.get("/api/queue", n=3)["clips"]
