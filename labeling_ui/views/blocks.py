@@ -18,7 +18,8 @@ _STYLE = """<style>
 .vg th:first-child, .vg td:first-child { text-align: left; padding-left: 0; }
 .vg td:first-child { white-space: normal; overflow-wrap: anywhere; }
 .vg .text th, .vg .text td { text-align: left; }
-.vg .text td { min-width: 6.5rem; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
+.vg .text td { min-width: 6.5rem; white-space: normal; overflow-wrap: anywhere;
+  vertical-align: top; }
 .vg .text td:first-child { min-width: 10.5rem; }
 .vg .bars { display: grid; grid-template-columns: minmax(4rem, max-content) 1fr max-content;
   gap: .45rem .8rem; align-items: center; }

@@ -126,6 +126,7 @@ def test_a_backup_is_a_whole_store(adam: Desk, team: Project) -> None:
     page.get_by_role("cell", name=copy.name).wait_for()
     with closing(sqlite3.connect(copy)) as kept:
         assert kept.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert kept.execute("SELECT count(*) FROM clips").fetchall() == [(len(team.clips),)]
     page.get_by_role("button", name="Check the store").click()
     page.get_by_text("The store is whole.").wait_for()
 
