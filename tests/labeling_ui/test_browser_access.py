@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.labeling_ui.browser import Desk, chromium, votes_in
@@ -155,13 +156,15 @@ def test_signing_in_says_what_is_wrong_and_signing_out_ends_the_session(
     page.get_by_label("Password").fill(PASSWORD)
     desk.press("Enter")
     page.locator(".video").first.wait_for()
+    kept = {one["name"]: one["value"] for one in desk.context.cookies()}
+    assert httpx.get(f"{server.address}/api/me", cookies=kept).status_code == 200
     page.get_by_role("link", name="ann").click()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in to label").wait_for()
     assert not [one for one in desk.context.cookies() if one["name"] == "vigil_session"]
     page.goto(f"{server.address}/label")
     page.get_by_role("heading", name="Sign in to label").wait_for()
-    assert desk.context.request.get(f"{server.address}/api/me").status == 401
+    assert httpx.get(f"{server.address}/api/me", cookies=kept).status_code == 401
     desk.close()
 
 
