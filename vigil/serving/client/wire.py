@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,7 @@ def security(protocol: TransportName, tls: bool | str | Path, aio: bool) -> dict
 
     Args:
         protocol: `http` or `grpc`.
-        tls: True trusts the system's authorities; a path trusts the certificates in that PEM file.
+        tls: True trusts the public authorities; a path trusts the certificates in that PEM file.
         aio: the client is one for asyncio.
 
     Raises:
@@ -136,9 +135,4 @@ def security(protocol: TransportName, tls: bool | str | Path, aio: bool) -> dict
         import ssl
 
         return {"ssl": True, "ssl_context": ssl.create_default_context(cafile=file)}
-    import gevent.ssl
-
-    return {
-        "ssl": True,
-        "ssl_context_factory": partial(gevent.ssl.create_default_context, cafile=file),
-    }
+    return {"ssl": True, "ssl_options": {"ca_certs": file} if file else {}}
