@@ -26,9 +26,7 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     name, live = arguments.model, live_model(config, paths, arguments.model)
     urls = arguments.url or [f"127.0.0.1:{config.serve.http_port}"]
     key = admin_key(arguments.key)
-    servers = [
-        Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline
-    ]
+    servers = [Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline]
     if arguments.action == "serve":
         live.repository.mkdir(parents=True, exist_ok=True)
         say = partial(print, flush=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+import grpc
 import pytest
 
 from tests import networks
@@ -22,10 +22,16 @@ def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestrictedTrito
 
 
 @pytest.fixture(scope="package")
-def proxy(
-    triton: RestrictedTriton, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Proxy]:
+def proxy(triton: RestrictedTriton, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """The proxy before it, with limits that do not hinder."""
     program("haproxy", "haproxy")
     with Proxy(tmp_path_factory.mktemp("proxy"), triton.http_url, triton.grpc_url) as running:
         yield running
+
+
+@pytest.fixture
+def channel(proxy: Proxy) -> Iterator[grpc.Channel]:
+    """A gRPC channel to the proxy."""
+    trusted = grpc.ssl_channel_credentials(proxy.certificate.read_bytes())
+    with grpc.secure_channel(proxy.url, trusted) as opened:
+        yield opened

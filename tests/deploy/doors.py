@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
+import http.client
 import ipaddress
 import json
 import os
@@ -14,21 +16,27 @@ import ssl
 import subprocess
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import grpc
+import pytest
 
 from tests.deploy.places import DEPLOY, program
 from vigil.serving.server import EmbeddedTriton
 
-TOKEN, OTHER = "a-token-of-the-first-client", "a-token-of-the-second-client"  # noqa: S105
+TOKEN, OTHER = "a-token-of-the-first-client", "a-token-of-the-second-client"
 ADMIN = "an-admin-key"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+INFER = "/v2/models/tiny/infer"
 BODY_BYTES = 1_000_000
 NEWER = ("--allow-client-shm", "--http-max-input-size")  # than the embedded release
 OURS = ("--model-repository", "--model-control-mode", "--load-model", "--exit-timeout-secs")
 
 
 class RestrictedTriton(EmbeddedTriton):
-    """The embedded server with the restrictions that `deploy/triton/start.sh` gives the container's.
+    """The embedded server with the restrictions of `deploy/triton/start.sh`.
 
     Left out is what the embedded release does not know yet or the test chooses itself.
     """
@@ -97,11 +105,17 @@ class Proxy:
             self._process.wait()
 
     def reload(self) -> None:
-        """Have it read certificate and tokens anew, as the runbook says."""
+        """Have it read certificate and tokens anew, as the runbook says.
+
+        A signal can get lost while the machine is busy; its log says when it has been heard.
+        """
         assert self._process is not None
         before = self._loaded()
-        self._process.send_signal(signal.SIGUSR2)
-        self.wait_until(lambda: self._loaded() > before)
+        for _ in range(10):
+            self._process.send_signal(signal.SIGUSR2)
+            with contextlib.suppress(AssertionError):
+                return self.wait_until(lambda: self._loaded() > before, limit_s=2)
+        raise AssertionError(f"expected it to load its files anew\n{self.log()[-1500:]}")
 
     def wait_until(self, met: Any, limit_s: float = 10.0) -> None:
         """Wait until `met()`, or fail with the proxy's log."""
@@ -128,6 +142,27 @@ class Proxy:
         """Return a connection over TLS on which nothing has been said."""
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         return self.tls.wrap_socket(plain, server_hostname="localhost")
+
+
+def ask(
+    proxy: Proxy, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return status, JSON body and headers of one request over HTTPS."""
+    line = http.client.HTTPSConnection("localhost", proxy.port, timeout=10, context=proxy.tls)
+    with closing(line):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        line.request(method, path, body, named)
+        answer = line.getresponse()
+        content = answer.read()
+        found = json.loads(content) if content else {}
+        return answer.status, found, {k.lower(): v for k, v in answer.getheaders()}
+
+
+def code(call: Any, request: Any, **options: Any) -> str:
+    """Return the status that a gRPC call ends with."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, timeout=10, **options)
+    return str(caught.value.code().name)
 
 
 def get(url: str) -> tuple[int, str]:

@@ -12,8 +12,11 @@ DEPLOY = ROOT / "deploy"
 
 
 def program(name: str, package: str) -> str:
-    """Return the path of a program that a Debian package brings; skip the test without it."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    """Return the path of a program that a Debian package brings; skip the test without it.
+
+    It is looked for where root finds programs too, and where `requirements/system.sh` puts them.
+    """
+    found = shutil.which(name) or shutil.which(name, path=f"/usr/sbin:{ROOT}/.vigil/bin")
     if found is None:
         pytest.skip(f"{name} is missing: apt-get install {package}")
     return found

@@ -1,4 +1,4 @@
-"""What compose and Kubernetes are given: valid by their schemas, hardened, and one with the rest."""
+"""What compose and Kubernetes are given: valid by schema, hardened, at one with the rest."""
 
 from __future__ import annotations
 
@@ -173,16 +173,14 @@ def test_the_server_starts_restricted_and_without_memory_of_clients(tmp_path: Pa
 
 
 @pytest.mark.parametrize("place", ["compose", "kubernetes"])
-def test_the_proxy_accepts_its_file_in_the_deployed_environment(
-    place: str, tmp_path: Path
-) -> None:
+def test_the_proxy_accepts_its_file_in_the_deployed_environment(place: str, tmp_path: Path) -> None:
     pair, tokens = tmp_path / "pair.pem", tmp_path / "tokens"
     write_certificate(pair)
     write_tokens(tokens, {TOKEN: "a", OTHER: "b"})
     env = {"VIGIL_BODY_BYTES": str(BODY_BYTES)}
     if place == "compose":
-        env |= COMPOSE["services"]["proxy"]["environment"] | {"TRITON_HTTP": "127.0.0.1:8000",
-                                                             "TRITON_GRPC": "127.0.0.1:8001"}  # fmt: skip
+        env |= COMPOSE["services"]["proxy"]["environment"]
+        env |= {"TRITON_HTTP": "127.0.0.1:8000", "TRITON_GRPC": "127.0.0.1:8001"}
     else:
         env |= {one["name"]: one["value"] for one in containers()["proxy"]["env"]}
     env |= {"VIGIL_CERTIFICATE": str(pair), "VIGIL_TOKENS": str(tokens)}

@@ -46,9 +46,7 @@ def test_every_alert_is_tried_and_explained() -> None:
         assert f"### {alert}\n" in book, alert
 
 
-def test_what_is_read_is_measured(
-    triton: RestrictedTriton, proxy: Proxy, tmp_path: Path
-) -> None:
+def test_what_is_read_is_measured(triton: RestrictedTriton, proxy: Proxy, tmp_path: Path) -> None:
     with Client(triton.grpc_url) as client:
         client.infer("tiny", networks.clips(1))
     told = get(triton.metrics_url)[1] + get(f"{proxy.status}/metrics")[1]
