@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import http.server
 import socket
 import ssl
+import threading
 from contextlib import closing
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -80,13 +83,39 @@ def test_without_a_known_token_nothing_is_answered(
         assert code(call, request, metadata=metadata) == "UNAUTHENTICATED"
 
 
-def test_a_second_token_in_one_request_is_refused(proxy: Proxy) -> None:
+@pytest.mark.parametrize("tokens", [("wrong", TOKEN), (TOKEN, "wrong")], ids=["last", "first"])
+def test_a_second_token_in_one_request_is_refused(proxy: Proxy, tokens: tuple[str, str]) -> None:
+    named = "".join(f"authorization: Bearer {token}\r\n" for token in tokens)
     with proxy.connect() as line:
-        line.sendall(
-            b"GET /v2/health/ready HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer wrong\r\n"
-            + f"authorization: Bearer {TOKEN}\r\n\r\n".encode()
-        )
+        line.sendall(f"GET /v2/health/ready HTTP/1.1\r\nhost: localhost\r\n{named}\r\n".encode())
         assert line.recv(64).startswith(b"HTTP/1.1 401")
+
+
+def test_the_server_sees_neither_token_nor_keys_of_clients(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Listener(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(f"{self.path} {self.headers}".lower())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        url = f"127.0.0.1:{listener.server_port}"
+        with Proxy(tmp_path, url, url) as proxy:
+            keys = {"x_vigil_admin": ADMIN, "triton_grpc_protocol_x_vigil_admin": ADMIN}
+            assert (
+                ask(proxy, "GET", "/v2/models/tiny", **BEARER, **keys, traceparent="00-1")[0] == 200
+            )
+        listener.shutdown()
+    (asked,) = [text for text in seen if text.startswith("/v2/models/tiny")]
+    assert "traceparent: 00-1" in asked
+    for hidden in (TOKEN, ADMIN, "authorization", "admin"):
+        assert hidden not in asked
 
 
 def test_nothing_is_answered_without_tls(proxy: Proxy) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests import networks
@@ -60,6 +61,15 @@ def test_what_is_read_is_measured(triton: RestrictedTriton, proxy: Proxy, tmp_pa
     assert read <= measured
     labels = 'haproxy_server_status{proxy="triton_http",server="triton",state="UP"} 1'
     assert labels in told
+
+
+def test_drift_is_read_under_the_names_it_is_written_with() -> None:
+    writer = ROOT / "vigil/watching/prometheus.py"
+    if not writer.is_file():
+        pytest.skip("vigil.watching is not there yet")
+    read = {name for rule in RULES for name in re.findall(r"vigil_[a-z_]+", rule["expr"])}
+    assert read == {"vigil_drift_state", "vigil_drift_judged_seconds"}
+    assert read <= set(re.findall(r'"(vigil_[a-z_]+)"', writer.read_text()))
 
 
 def test_panels_are_distinct_and_lie_side_by_side() -> None:
