@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ class Client:
         retry: Retry | None = None,
         shared_memory: bool = False,
         headers: Mapping[str, str] | None = None,
+        tls: bool | str | Path = False,
     ) -> None:
         """Remember where the server is; nothing is sent yet.
 
@@ -52,6 +54,10 @@ class Client:
             retry: when to try again; None: as `Retry` says by itself.
             shared_memory: send arrays through shared memory; the server is on this machine.
             headers: sent with every request, e.g. `authorization`.
+            tls: speak TLS and trust the public authorities (True), or those of a PEM file.
+
+        Raises:
+            InputError: there is no such PEM file.
         """
         self.url, self.protocol, self.timeout_s = url, protocol, timeout_s
         self._retry, self._shared = retry or Retry(), shared_memory
@@ -60,12 +66,15 @@ class Client:
         self._lanes: list[shared.Lane] = []
         self._specs: dict[str, tuple[TensorSpec, ...]] = {}
         self._module = wire.client_module(protocol, aio=False)
+        self._security = wire.security(protocol, tls, aio=False)
 
     def ready(self, model: str = "") -> bool:
         """Tell whether the server, or one of its models, says that it is ready."""
         try:
             client = self._client(self.timeout_s)
-            return bool(client.is_model_ready(model) if model else client.is_server_ready())
+            if model:
+                return bool(client.is_model_ready(model, headers=dict(self._headers)))
+            return bool(client.is_server_ready(headers=dict(self._headers)))
         except Exception:  # whatever the transport raises, nobody is there to answer
             self._forget()
             return False
@@ -226,7 +235,7 @@ class Client:
         limits: dict[str, float] = {}
         if self.protocol == "http":
             limits = {"connection_timeout": limit_s, "network_timeout": limit_s}
-        return self._module.InferenceServerClient(self.url, **limits)
+        return self._module.InferenceServerClient(self.url, **limits, **self._security)
 
     def _lane(self, client: Any) -> shared.Lane:
         lane = getattr(self._local, "lane", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,29 @@ def client_module(protocol: TransportName, aio: bool) -> Any:
     from importlib import import_module
 
     return import_module(f"tritonclient.{protocol}{'.aio' if aio else ''}")
+
+
+def security(protocol: TransportName, tls: bool | str | Path, aio: bool) -> dict[str, Any]:
+    """Return the arguments with which tritonclient speaks TLS, none where `tls` is False.
+
+    Args:
+        protocol: `http` or `grpc`.
+        tls: True trusts the public authorities; a path trusts the certificates in that PEM file.
+        aio: the client is one for asyncio.
+
+    Raises:
+        InputError: no such file.
+    """
+    if tls is False:
+        return {}
+    authorities = None if tls is True else Path(tls)
+    if authorities is not None and not authorities.is_file():
+        raise InputError(f"{authorities}: expected a PEM file of certificates, got none")
+    file = None if authorities is None else str(authorities)
+    if protocol == "grpc":
+        return {"ssl": True, "root_certificates": file}
+    if aio:
+        import ssl
+
+        return {"ssl": True, "ssl_context": ssl.create_default_context(cafile=file)}
+    return {"ssl": True, "ssl_options": {"ca_certs": file} if file else {}}
