@@ -32,8 +32,9 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     elsewhere = write_footage(folder / "to_label.csv", windows)
     for (model, by), findings in found.items():
         for one in findings:
-            print(f"drift: {by} in {model}: {one.feature:20} {one.state:8} PSI {one.psi:.3f}, "
-                  f"by chance {one.band.mean:.3f}, at most {one.band.high:.3f}, n = {one.n}")  # fmt: skip
+            chance = f"by chance {one.band.mean:.3f}, at most {one.band.high:.3f}, n = {one.n}"
+            what = f"{by} in {model}: {one.feature:20} {one.state:8}"
+            print(f"drift: {what} PSI {one.psi:.3f}, {chance}")
     print(f"drift: {folder / 'index.html'}; {len(windows)} uncertain windows, {elsewhere} no clips")
     if arguments.suggest:
         print(f"drift: {hand_over(windows, config, paths)} suggestions in {paths.prelabels}")

@@ -20,7 +20,8 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
         config.reference,
     )  # fmt: skip
     found.write(paths.reference(name))
-    print(f"reference: {name}: {', '.join(found.rows)} of {len(found.rows['class'].groups)} videos")
+    told = (f"{key} of {len(one.groups)}" for key, one in found.rows.items())
+    print(f"reference: {name}: {', '.join(told)} videos")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,24 @@ class Bins:
         places = np.searchsorted(np.array(self.edges), told, side="right")
         return np.bincount(places, minlength=len(self)).astype(np.int64)
 
-    def names(self) -> list[str]:
-        """Return each bin in words."""
+    def names(self, feature: str) -> list[str]:
+        """Return each bin of a feature in words."""
         if not self.edges:
             return ["all"]
-        between = zip(self.edges, self.edges[1:], strict=False)
+        if feature in COUNTS:
+            return self._numbers()
+        between = pairwise(self.edges)
         inner = [f"{low:.3g} to {high:.3g}" for low, high in between]
         return [f"below {self.edges[0]:.3g}", *inner, f"from {self.edges[-1]:.3g}"]
+
+    def _numbers(self) -> list[str]:
+        """Return the whole numbers in each bin."""
+        last = [int(edge) for edge in self.edges]
+        inner = [
+            f"{low + 1}" if low + 1 == high else f"{low + 1} to {high}"
+            for low, high in pairwise(last)
+        ]
+        return [f"up to {last[0]}", *inner, f"{last[-1] + 1} or more"]
 
 
 def choose(feature: str, values: Floats, most: int, least: int) -> Bins:

@@ -130,24 +130,29 @@ def make(
         InputError: unreadable annotations, or no clip in the splits.
     """
     splits, rows = read_annotations(dataset / ANNOTATIONS)
-    told = _Parts(splits, rows, params)
-    inputs, answers = told.of(params.inputs), told.of(params.answers)
+    inputs, answers = _of(splits, rows, params.inputs), _of(splits, rows, params.answers)
     fed, asked = reads.batch(inputs), reads.batch(answers)
     said = _ask(network[0], asked.feeds)
     settled = reads.settle(said, asked.owner, len(answers))
     vectors = fed.feeds.get("embeddings")
     centroid = features.centroid_of(vectors) if vectors is not None else np.zeros(0, np.float32)
-    by_row, by_answer = _videos(inputs), _videos(answers)
+    by_clip, by_answer = _videos(inputs), _videos(answers)
+
+    def counted(found: Features, videos: NDArray[np.int64]) -> dict[str, Feature]:
+        return {
+            name: feature_of(name, values, videos, params, classes)
+            for name, values in found.items()
+        }
+
     return Reference(
         model=model,
         classes=tuple(classes),
         data_sha256=_hash(dataset / ANNOTATIONS, dataset / EMBEDDINGS),
         network_sha256=_hash(network[1]),
         centroid=tuple(centroid.tolist()),
-        rows=told.inputs(features.of_feeds(fed.feeds, centroid), by_row[fed.owner])
-        | told.answers(said, by_answer[asked.owner], classes),
-        clips=told.inputs(features.of_rows(inputs), by_row)
-        | told.answers(settled, by_answer, classes),
+        rows=counted(features.of_feeds(fed.feeds, centroid), by_clip[fed.owner])
+        | counted(_answers(said), by_answer[asked.owner]),
+        clips=counted(features.of_rows(inputs), by_clip) | counted(_answers(settled), by_answer),
     )
 
 
@@ -164,57 +169,46 @@ def references(paths: Paths) -> dict[str, Reference]:
     return {one.model: one for one in found}
 
 
-class _Parts:
-    """Splits, and how what was found in them becomes features."""
-
-    def __init__(
-        self,
-        splits: Mapping[str, Sequence[str]],
-        rows: Sequence[dict[str, Any]],
-        params: ReferenceSection,
-    ) -> None:
-        self._splits, self._rows, self._params = splits, rows, params
-
-    def of(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        found = [row for name in names for row in select(self._splits, self._rows, name)]
-        if not found:
-            raise InputError(f"reference: expected clips in {', '.join(names)}, got none")
-        return found
-
-    def inputs(self, found: Features, videos: NDArray[np.int64]) -> dict[str, Feature]:
-        return {name: self._binned(name, values, videos) for name, values in found.items()}
-
-    def answers(
-        self, probabilities: NDArray[Any], videos: NDArray[np.int64], classes: Sequence[str]
-    ) -> dict[str, Feature]:
-        top = probabilities.argmax(1).astype(np.float64)
-        edges = tuple(index + 0.5 for index in range(len(classes) - 1))
-        best = np.asarray(probabilities.max(1), np.float64)
-        return {
-            "class": _feature(self._params.answers, Bins(edges), tuple(classes), top, videos),
-            "confidence": self._binned("confidence", best, videos, self._params.answers),
-        }
-
-    def _binned(
-        self,
-        name: str,
-        values: Floats,
-        videos: NDArray[np.int64],
-        splits: Sequence[str] | None = None,
-    ) -> Feature:
-        bins = choose(name, values, self._params.bins, self._params.least)
-        return _feature(splits or self._params.inputs, bins, tuple(bins.names()), values, videos)
-
-
-def _feature(
-    splits: Sequence[str],
-    bins: Bins,
-    names: tuple[str, ...],
+def feature_of(
+    name: str,
     values: Floats,
     videos: NDArray[np.int64],
+    params: ReferenceSection,
+    classes: Sequence[str],
 ) -> Feature:
+    """Count a feature's values in bins that are chosen on them.
+
+    Args:
+        name: of the feature; `class` is counted by class.
+        values: (n,), NaN where there is none.
+        videos: (n,) numbers of the videos that they are of.
+        params: how the bins are made, and which splits are looked at.
+        classes: names in label order.
+    """
+    splits = params.answers if name in ("class", "confidence") else params.inputs
+    if name == "class":
+        bins, names = Bins(tuple(index + 0.5 for index in range(len(classes) - 1))), list(classes)
+    else:
+        bins = choose(name, values, params.bins, params.least)
+        names = bins.names(name)
     groups = [tuple(bins.count(values[videos == one]).tolist()) for one in np.unique(videos)]
-    return Feature(splits=tuple(splits), edges=bins.edges, names=names, groups=tuple(groups))
+    return Feature(splits=splits, edges=bins.edges, names=tuple(names), groups=tuple(groups))
+
+
+def _of(
+    splits: Mapping[str, Sequence[str]], rows: Sequence[dict[str, Any]], parts: Sequence[str]
+) -> list[dict[str, Any]]:
+    found = [row for name in parts for row in select(splits, rows, name)]
+    if not found:
+        raise InputError(f"reference: expected clips in {', '.join(parts)}, got none")
+    return found
+
+
+def _answers(probabilities: NDArray[Any]) -> Features:
+    return {
+        "class": probabilities.argmax(1).astype(np.float64),
+        "confidence": np.asarray(probabilities.max(1), np.float64),
+    }
 
 
 def _videos(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
