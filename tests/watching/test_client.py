@@ -1,4 +1,4 @@
-"""The watched client against a real server: the answer is the client's, the line says who gave it."""
+"""The watched client against a real server: the caller's answer, and a line of who gave it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def test_logs_the_version_that_answered(server: EmbeddedTriton, how: str, tmp_pa
 
 
 def test_a_refusal_reaches_the_caller_and_the_log(server: EmbeddedTriton, tmp_path: Path) -> None:
-    with RequestLog(tmp_path, CLASSES, LOG) as log, Client(server.grpc_url) as client:
-        with pytest.raises(ModelNotFound):
-            WatchedClient(client, log).infer("nobody", networks.clips(1))
+    with (
+        RequestLog(tmp_path, CLASSES, LOG) as log,
+        Client(server.grpc_url) as client,
+        pytest.raises(ModelNotFound),
+    ):
+        WatchedClient(client, log).infer("nobody", networks.clips(1))
     assert read_logs(tmp_path).requests["nobody"].outcomes == {"ModelNotFound": 1}

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from tests.watching.served import CLASSES, DRIFT, population, reference, seen
+from tests.watching.served import DRIFT, population, reference, seen
 from vigil.watching.drift import compare_all
 from vigil.watching.prometheus import metrics
 from vigil.watching.reading import Requests, Served
@@ -34,7 +34,7 @@ def test_a_report_names_what_drifted_and_escapes_what_callers_sent() -> None:
     told = served()
     references = {"protogcn": reference(population(np.random.default_rng(1), 40))}
     found = compare_all(told, references, DRIFT)
-    windows = uncertain(told.seen, (), (), len(CLASSES), 5)
+    windows = uncertain(told.seen, (), (), 5)
     text = page(told, found, windows)
     assert "Drifted: protogcn: persons." in text
     assert "<script" not in text

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vigil.config import load
 from vigil.labels.suggested import queue_scores, read_all
 from vigil.schema import (
@@ -45,7 +47,9 @@ def prepared(params: dict[str, Any], project: Callable[[dict[str, Any]], Path]) 
     return config, paths, clips, heard
 
 
-def test_uncertain_windows_of_known_clips_lead_the_labeling_queue(params, project) -> None:
+def test_uncertain_windows_of_known_clips_lead_the_labeling_queue(
+    params: dict[str, Any], project: Callable[[dict[str, Any]], Path]
+) -> None:
     config, paths, clips, heard = prepared(params, project)
     kept = Suggestion(clips[0].clip_id, "zero_shot_box", (0.5, 0.25, 0.25))
     stale = Suggestion(clips[1].clip_id, "protogcn", (1.0, 0.0, 0.0))
@@ -60,11 +64,13 @@ def test_uncertain_windows_of_known_clips_lead_the_labeling_queue(params, projec
     assert said[clips[0].clip_id]["zero_shot_box"] == kept.probabilities
     only = {name: {"protogcn": found["protogcn"]} for name, found in said.items()}
     order = queue_scores("uncertainty", only, clips, {clips[3].clip_id}, config)
-    assert sorted(order, key=lambda name: -order[name]) == [c.clip_id for c in
-                                                            (clips[1], clips[2], clips[0])]  # fmt: skip
+    ranked = sorted(order, key=lambda name: -order[name])
+    assert ranked == [clips[1].clip_id, clips[2].clip_id, clips[0].clip_id]
 
 
-def test_footage_that_is_no_clip_yet_is_listed_and_never_copied(params, project) -> None:
+def test_footage_that_is_no_clip_yet_is_listed_and_never_copied(
+    params: dict[str, Any], project: Callable[[dict[str, Any]], Path]
+) -> None:
     config, paths, _, heard = prepared(params, project)
     before = sorted(paths.root.rglob("*"))
     path = paths.drift_report / "to_label.csv"
@@ -75,7 +81,19 @@ def test_footage_that_is_no_clip_yet_is_listed_and_never_copied(params, project)
     assert {p for p in paths.root.rglob("*") if p.is_file()} - set(before) == {path}
 
 
-def test_no_more_than_asked_for_are_handed_over(params, project) -> None:
+def test_rows_of_one_clip_are_pooled_as_the_recognizer_pools_them(
+    params: dict[str, Any], project: Callable[[dict[str, Any]], Path]
+) -> None:
+    config, paths, clips, _ = prepared(params, project)
+    found = [seen(SURE, clip=clips[0].clip_id), seen((0.1, 0.8, 0.1), clip=clips[0].clip_id)]
+    rows = [(at, source, one.model_copy(update={"by": "clip_gru"})) for at, source, one in found]
+    (window,) = uncertain_here({("clip_gru", "clip_gru"): rows}, config, paths)
+    assert np.argmax(window.probabilities) == 1  # max: the least normal track speaks for the clip
+
+
+def test_no_more_than_asked_for_are_handed_over(
+    params: dict[str, Any], project: Callable[[dict[str, Any]], Path]
+) -> None:
     params["drift"]["sample"] = 2
     config, paths, _, heard = prepared(params, project)
     assert len(uncertain_here(heard, config, paths)) == 2

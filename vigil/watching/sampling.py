@@ -6,13 +6,15 @@ No footage is copied: the list says where it is.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vigil.config import Config
+from vigil.ensemble import reads_of
 from vigil.files import atomic
 from vigil.labels.active import entropy
 from vigil.labels.formats.reading import safe
@@ -25,9 +27,11 @@ from vigil.schema import (
     read_suggestions,
     write_suggestions,
 )
+from vigil.watching.features import Floats
 from vigil.watching.reading import Key
 from vigil.watching.record import Seen
 
+Place = tuple[str, str, str, float | None, float | None]  # by, source, clip, from, to
 Heard = Mapping[Key, Sequence[tuple[float, str, Seen]]]
 
 
@@ -40,7 +44,7 @@ class Window:
         by: the recognizer.
         source: camera or video.
         clip: id of a clip of the project; empty where it has none.
-        start_s: seconds on the source's clock; None for a known clip that was asked about by id.
+        start_s: seconds on the source's clock; None for a known clip, whose id tells.
         end_s: likewise.
         probabilities: in label order.
     """
@@ -54,46 +58,57 @@ class Window:
     probabilities: tuple[float, ...]
 
 
+def last_row(_: str, rows: Floats) -> Floats:
+    """Let the last of (n, C) rows speak for the window."""
+    return rows[-1]
+
+
 def uncertain(
-    heard: Heard, clips: Collection[str], labeled: Collection[str], classes: int, most: int
+    heard: Heard,
+    clips: Collection[str],
+    labeled: Collection[str],
+    most: int,
+    settle: Callable[[str, Floats], Floats] = last_row,
 ) -> list[Window]:
     """Return the windows with the greatest entropy, the most uncertain first.
 
     A window is known by the clip id that the caller gave, or where its source is a video of the
     project that has that window. What is neither a clip nor has a source cannot be found again
-    and is left out, and so is what is labeled already. Each window counts once for a recognizer,
-    as it was seen last.
+    and is left out, and so is what is labeled already. Each window counts once for a recognizer.
 
     Args:
         heard: what the logs tell, see `Served.seen`.
         clips: ids of the project's clips.
         labeled: ids of those that are labeled.
-        classes: how many there are.
         most: windows at most.
+        settle: from a recognizer and all (n, C) rows of a window, the oldest first, to its (C,).
     """
-    found: dict[tuple[str, str, str, float | None], Window] = {}
+    rows: dict[Place, list[tuple[float, ...]]] = defaultdict(list)
     everything = [entry for entries in heard.values() for entry in entries]
     for _, source, one in sorted(everything, key=lambda entry: entry[0]):
-        if len(one.p) != classes or not sum(one.p):
-            continue
-        window = _window(source, one, clips)
-        if window is not None and window.clip not in labeled:
-            found[window.by, window.clip, window.source, window.start_s] = window
-    return sorted(found.values(), key=lambda window: -window.entropy)[:most]
+        place = _place(source, one, clips)
+        if place is not None and place[2] not in labeled and sum(one.p):
+            rows[place].append(one.p)
+    found = [_window(place, settle(place[0], np.array(own))) for place, own in rows.items()]
+    return sorted(found, key=lambda window: -window.entropy)[:most]
 
 
-def _window(source: str, one: Seen, clips: Collection[str]) -> Window | None:
-    p = np.array(one.p) / sum(one.p)
-    here = one.clip
-    timed = one.start_s is not None and one.end_s is not None
-    if not here and source and one.start_s is not None and one.end_s is not None:
-        here = clip_id(source, one.start_s, one.end_s)
-    known = here if here in clips else ""
-    if not known and not (source and timed):
-        return None
-    return Window(
-        float(entropy(p[None])[0]), one.by, source, known, one.start_s, one.end_s, tuple(p.tolist())
-    )
+def _place(source: str, one: Seen, clips: Collection[str]) -> Place | None:
+    """Return where a row is of; None where nobody can find it again."""
+    clip, start, end = one.clip, one.start_s, one.end_s
+    timed = bool(source) and start is not None and end is not None
+    if not clip and source and start is not None and end is not None:
+        clip = clip_id(source, start, end)
+    if clip in clips:
+        return one.by, source, clip, None, None
+    return (one.by, source, "", start, end) if timed else None
+
+
+def _window(place: Place, p: Floats) -> Window:
+    whole = np.clip(p, 0, 1) / np.clip(p, 0, 1).sum()
+    by, source, clip, start, end = place
+    told = tuple(float(value) for value in whole)
+    return Window(float(entropy(whole[None])[0]), by, source, clip, start, end, told)
 
 
 def uncertain_here(heard: Heard, config: Config, paths: Paths) -> list[Window]:
@@ -101,7 +116,19 @@ def uncertain_here(heard: Heard, config: Config, paths: Paths) -> list[Window]:
     clips = {one.clip_id for one in read_clips(paths.clips)} if paths.clips.is_file() else set()
     labels = read_labels(paths.labels) if paths.labels.is_file() else []
     labeled = {one.clip_id for one in labels}
-    return uncertain(heard, clips, labeled, len(config.classes), config.drift.sample)
+    own = {
+        key: [entry for entry in seen if len(entry[2].p) == len(config.classes)]
+        for key, seen in heard.items()
+    }
+    known = {*config.recognizers, *config.ensembles, *config.fusions}
+
+    def settle(by: str, rows: Floats) -> Floats:
+        if by not in known:
+            return rows[-1]
+        pooled = reads_of(by, config).settle(rows, np.zeros(len(rows), np.intp), 1)
+        return np.asarray(pooled[-1], np.float64)
+
+    return uncertain(own, clips, labeled, config.drift.sample, settle)
 
 
 def hand_over(windows: Sequence[Window], config: Config, paths: Paths) -> int:
