@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vigil.config import DriftSection, ReferenceSection, RequestLogSection
+from vigil.watching.features import Floats
 from vigil.watching.record import Seen
 from vigil.watching.reference import Reference, feature_of
 
@@ -15,7 +16,7 @@ DRIFT = DriftSection(
     sample=5, seed=0,
 )  # fmt: skip
 REFERENCE = ReferenceSection(inputs=("train",), answers=("val",), bins=6, least=10)
-Values = dict[str, np.ndarray]
+Values = dict[str, Floats]
 
 
 def population(rng: np.random.Generator, videos: int, windows: int = 12) -> Values:

@@ -12,6 +12,7 @@ import pytest
 from tests import networks
 from tests.watching.served import CLASSES, LOG
 from vigil.errors import ModelNotFound
+from vigil.feeds import Array
 from vigil.serving.client import AsyncClient, Client
 from vigil.serving.server import EmbeddedTriton
 from vigil.triton import TransportName
@@ -38,7 +39,7 @@ def test_logs_the_version_that_answered(server: EmbeddedTriton, how: str, tmp_pa
     url = server.http_url if how == "http" else server.grpc_url
     feeds, note = networks.clips(3), Note(["a@0-4000", "b@0-4000", "c@0-4000"], "gate")
 
-    async def later(log: RequestLog) -> np.ndarray:
+    async def later(log: RequestLog) -> Array:
         async with AsyncClient(url, protocol) as client:
             return (await AsyncWatchedClient(client, log).infer("tiny", feeds, note))[
                 "probabilities"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_reference_of_a_few_videos_judges_nothing() -> None:
     assert {one.state for one in judged(population(rng, 4), now).values()} == {"too few"}
 
 
-def test_a_reference_is_read_as_it_was_written_and_nothing_else_is(tmp_path) -> None:
+def test_a_reference_is_read_as_it_was_written_and_nothing_else_is(tmp_path: Path) -> None:
     whole = reference(population(np.random.default_rng(0), 10))
     path = tmp_path / "protogcn.json"
     whole.write(path)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.watching.served import CLASSES, LOG
 from vigil.errors import InputError
+from vigil.feeds import Array
 from vigil.serving.behaviour.result import Behaviour
 from vigil.watching.log import RequestLog
 from vigil.watching.reading import read_logs
@@ -39,7 +40,7 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def skeleton() -> np.ndarray:
+def skeleton() -> Array:
     keypoints = np.zeros((1, 2, 4, 17, 3), np.float32)
     keypoints[..., 0], keypoints[..., 1], keypoints[..., 2] = 431.25, 977.75, 0.5
     return keypoints
@@ -113,8 +114,14 @@ def test_errors_are_logged_by_name_and_pass_through(tmp_path: Path) -> None:
 def test_a_disk_that_stands_still_holds_up_no_request(tmp_path: Path) -> None:
     params = LOG.model_copy(update={"waiting": 5})
     log = RequestLog(tmp_path, CLASSES, params)
-    stuck = log._file
-    log._file = lambda model: (time.sleep(0.2), stuck(model))[1]  # type: ignore[assignment]
+    file = log._file("gcn")
+    write = file.write
+
+    def slowly(text: str) -> None:
+        time.sleep(0.2)
+        write(text)
+
+    file.write = slowly  # type: ignore[method-assign]
     began = time.perf_counter()
     for _ in range(50):
         ask(log, {"keypoints": skeleton()})

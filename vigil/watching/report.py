@@ -113,7 +113,7 @@ def _draw(one: Finding) -> Any:
         axes.bar(places + 0.2, one.served, 0.4, label="served", color=color)
         axes.set_xticks(places, one.names, rotation=40, ha="right", fontsize=7)
         axes.set(ylabel="share", title=f"{one.feature}: PSI {one.psi:.2f}")
-        axes.legend(fontsize=8)
+        figure.legend(fontsize=7, loc="outside lower left", ncols=2, frameon=False)
 
     return draw
 

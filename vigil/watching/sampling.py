@@ -60,7 +60,7 @@ class Window:
 
 def last_row(_: str, rows: Floats) -> Floats:
     """Let the last of (n, C) rows speak for the window."""
-    return rows[-1]
+    return np.asarray(rows[-1])
 
 
 def uncertain(
@@ -87,7 +87,7 @@ def uncertain(
     everything = [entry for entries in heard.values() for entry in entries]
     for _, source, one in sorted(everything, key=lambda entry: entry[0]):
         place = _place(source, one, clips)
-        if place is not None and place[2] not in labeled and sum(one.p):
+        if place is not None and place[2] not in labeled and any(one.p):
             rows[place].append(one.p)
     found = [_window(place, settle(place[0], np.array(own))) for place, own in rows.items()]
     return sorted(found, key=lambda window: -window.entropy)[:most]
@@ -124,7 +124,7 @@ def uncertain_here(heard: Heard, config: Config, paths: Paths) -> list[Window]:
 
     def settle(by: str, rows: Floats) -> Floats:
         if by not in known:
-            return rows[-1]
+            return np.asarray(rows[-1])
         pooled = reads_of(by, config).settle(rows, np.zeros(len(rows), np.intp), 1)
         return np.asarray(pooled[-1], np.float64)
 
