@@ -168,7 +168,7 @@ def test_a_killed_process_loses_the_last_line_at_most(tmp_path: Path) -> None:
     child.wait()
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.rindex(b"\n") - 20])  # as a crash of the machine would leave it
-    with RequestLog(tmp_path, CLASSES, LOG) as log:
+    with RequestLog(tmp_path, CLASSES, LOG.model_copy(update={"max_bytes": 10_000_000})) as log:
         ask(log, {"keypoints": skeleton()}, note=Note(source="after"))
     served = read_logs(tmp_path)
     assert served.broken == 1

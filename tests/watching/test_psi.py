@@ -43,6 +43,15 @@ def test_windows_that_cling_to_their_video_widen_the_band() -> None:
     assert clinging.high > 5 * alone.high
 
 
+def test_windows_of_few_sources_widen_the_band() -> None:
+    groups = np.array([[10, 0], [0, 10]] * 200)
+    few, many = (
+        null_band(groups, np.full(blocks, 50 // blocks), 0.05, 500, np.random.default_rng(0))
+        for blocks in (5, 50)
+    )
+    assert few.high > 4 * many.high
+
+
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.just(math.nan), min_size=1, max_size=60),
     st.sampled_from(["persons", "keypoint_confidence"]),

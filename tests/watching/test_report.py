@@ -32,17 +32,22 @@ def served() -> Served:
 
 def test_a_report_names_what_drifted_and_escapes_what_callers_sent() -> None:
     told = served()
-    references = {"protogcn": reference(population(np.random.default_rng(1), 40))}
+    usual = reference(population(np.random.default_rng(1), 40))
+    references = {"protogcn": usual, HOSTILE: usual}
     found = compare_all(told, references, DRIFT)
     windows = uncertain(told.seen, (), (), 5)
     text = page(told, found, windows)
     assert "Drifted: protogcn: persons." in text
+    assert text.index("<h2>protogcn</h2>") < text.index("<h2>&lt;script&gt;")  # alarms first
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     whole = as_json(told, found, windows)
     json.dumps(whole, allow_nan=False)
-    assert whole["drift"][0]["feature"] == "persons"
-    assert whole["without_reference"] == [{"model": HOSTILE, "by": HOSTILE}]
+    (alarm,) = [one for one in whole["drift"] if one["state"] == "alarm"]
+    assert (alarm["by"], alarm["feature"]) == ("protogcn", "persons")
+    assert {one["state"] for one in whole["drift"] if one["by"] == HOSTILE} == {"too few"}
+    alone = as_json(told, compare_all(told, {"protogcn": usual}, DRIFT), windows)
+    assert alone["without_reference"] == [{"model": HOSTILE, "by": HOSTILE}]
 
 
 def test_metrics_are_lines_that_prometheus_reads() -> None:

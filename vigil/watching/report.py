@@ -52,13 +52,18 @@ def as_json(
 def page(served: Served, found: Mapping[Key, Sequence[Finding]], windows: Sequence[Window]) -> str:
     """Return the report for people, as HTML; see `as_json`."""
     parts = [_headline(served, found), "<h2>Requests</h2>", _request_table(served)]
-    for (model, by), findings in found.items():
+    for (model, by), findings in sorted(found.items(), key=_calm):
         title = by if model == by else f"{by} in {model}"
         parts += [f"<h2>{escape(title)}</h2>", _findings(findings), _plots(findings)]
     missing = sorted(f"{by} in {model}" for model, by in served.seen if (model, by) not in found)
     if missing:
         parts.append(f"<p>Without a reference: {escape(', '.join(missing))}.</p>")
     return document("What is served", [*parts, _windows(windows)])
+
+
+def _calm(entry: tuple[Key, Sequence[Finding]]) -> tuple[bool, Key]:
+    """Sort those with an alarm before the rest."""
+    return not any(one.state == "alarm" for one in entry[1]), entry[0]
 
 
 def _headline(served: Served, found: Mapping[Key, Sequence[Finding]]) -> str:
