@@ -67,6 +67,13 @@ def test_a_reference_of_a_few_videos_judges_nothing() -> None:
     assert {one.state for one in judged(population(rng, 4), now).values()} == {"too few"}
 
 
+def test_what_the_reference_never_saw_is_not_compared() -> None:
+    rng = np.random.default_rng(4)
+    before = population(rng, 20)
+    before["persons"][:] = np.nan
+    assert "persons" not in judged(before, population(rng, 20))
+
+
 def test_a_reference_is_read_as_it_was_written_and_nothing_else_is(tmp_path: Path) -> None:
     whole = reference(population(np.random.default_rng(0), 10))
     path = tmp_path / "protogcn.json"

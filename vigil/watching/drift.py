@@ -85,7 +85,10 @@ def compare(
     rows = [one for _, _, one in seen]
     rng = np.random.default_rng(params.seed)
     told = {name: values_of(rows, name, classes) for name in reference}
-    present = [name for name in reference if not np.isnan(told[name]).all()]
+    present = [
+        name for name, feature in reference.items()
+        if feature.counts.any() and not np.isnan(told[name]).all()
+    ]  # fmt: skip
     found = []
     for name in present:
         feature = reference[name]

@@ -17,6 +17,7 @@ from vigil.feeds import Array
 Floats = NDArray[np.float64]
 Features = dict[str, Floats]  # (n,) by name, NaN where a row has nothing to tell
 
+DIGITS = 4  # after the point, in logs and in references alike
 COUNTS = ("persons",)  # whole numbers; all others are continuous
 
 

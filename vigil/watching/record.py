@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vigil.feeds import Array
-from vigil.watching.features import Features
+from vigil.watching.features import DIGITS, Features
 
 _TEXT = 200  # characters of a name that a caller gives
-_DIGITS = 4
 Text = Annotated[str, Field(max_length=_TEXT)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -112,7 +111,7 @@ def seen(
     for row, values in enumerate(probabilities.astype(np.float64).tolist()):
         if not all(-1e-3 <= value <= 1 + 1e-3 for value in values):
             continue
-        p = [round(min(max(value, 0.0), 1.0), _DIGITS) for value in values]
+        p = [round(min(max(value, 0.0), 1.0), DIGITS) for value in values]
         best = p.index(max(p))
         one: dict[str, Any] = {
             "by": text(by), "top": text(names[best]) if names else str(best),
@@ -127,7 +126,7 @@ def seen(
 def numbers(features: Mapping[str, Array], row: int) -> dict[str, float]:
     """Return the features of a row; what it has none of is left out."""
     values = {name: float(found[row]) for name, found in features.items()}
-    return {name: round(v, _DIGITS) for name, v in values.items() if math.isfinite(v)}
+    return {name: round(v, DIGITS) for name, v in values.items() if math.isfinite(v)}
 
 
 def text(given: str) -> str:

@@ -185,6 +185,7 @@ def feature_of(
         params: how the bins are made, and which splits are looked at.
         classes: names in label order.
     """
+    values = np.round(values, features.DIGITS)  # as a log tells them
     splits = params.answers if name in ("class", "confidence") else params.inputs
     if name == "class":
         bins, names = Bins(tuple(index + 0.5 for index in range(len(classes) - 1))), list(classes)
