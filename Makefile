@@ -101,7 +101,7 @@ public: $(READY) ## Import a public skeleton file and train on it: FILE=, MODEL=
 	@for stage in train evaluate export; do \
 	    python -m stages.$$stage --params $(PARAMS) --model $(or $(MODEL),protogcn); done
 
-demo-weights: $(READY) ## Train the demo's five small networks from nothing (hours on a CPU)
+demo-weights: $(READY) ## Train the demo's six small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights
 
 clean: ## Remove everything the stages made, but no footage, label or model you brought

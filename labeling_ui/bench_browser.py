@@ -43,8 +43,9 @@ def measure_browser(
         server: a project whose clips may all be labeled by everybody.
         passwords: by annotator; the last of them sits at the browser.
         label: what the others say; the key `1` says the same.
-        votes: clips labeled by key.
-        pace_s: seconds from one decision of the others to their next.
+        votes: clips labeled by key in each of the two parts.
+        pace_s: seconds from one decision to the next; after that part the browser goes on
+            without any pause.
 
     Returns:
         Milliseconds from key to acknowledgement, seconds until a page of clips is there, clips an
@@ -58,7 +59,7 @@ def measure_browser(
         raise InputError("bench_label: expected Chromium, got none: apt-get install chromium")
     *others, (name, password) = passwords.items()
     crowd = threading.Thread(
-        target=lambda: asyncio.run(measure(server, dict(others), label, votes, pace_s))
+        target=lambda: asyncio.run(measure(server, dict(others), label, 2 * votes, pace_s))
     )
     from playwright.sync_api import sync_playwright
 
@@ -69,18 +70,26 @@ def measure_browser(
         page.add_init_script(_WATCH)
         opened = _open(page, server.address, name, password)
         crowd.start()
-        found = opened | _label(page, votes) | {"memory_mb": round(server.memory_mb(), 1)}
+        paced, flat_out = _label(page, votes, pace_s), _label(page, votes, 0)
+        memory_mb = round(server.memory_mb(), 1)
         crowd.join()
         browser.close()
-    return found | {"annotators": len(passwords), "pace_s": pace_s}
+    return opened | {
+        "annotators": len(passwords), "pace_s": pace_s, "paced": paced, "flat_out": flat_out,
+        "memory_mb": memory_mb,
+    }  # fmt: skip
 
 
 def in_words(found: dict[str, Any]) -> str:
     """Return what `measure_browser` found as lines to print."""
-    key = found["key_to_ack_ms"]
+    keys = [
+        f"{words}: key to acknowledged p50 {found[part]['key_to_ack_ms']['p50']:.0f} ms, "
+        f"p95 {found[part]['key_to_ack_ms']['p95']:.0f} ms, {found[part]['clips_per_hour']} clips/h"
+        for part, words in (("paced", "paced"), ("flat_out", "no pause"))
+    ]
     return (
-        f"  in Chromium, among {found['annotators']} annotators: {found['clips_per_hour']} clips/h "
-        f"by key; key to acknowledged p50 {key['p50']:.0f} ms, p95 {key['p95']:.0f} ms\n"
+        f"  in Chromium, among {found['annotators']} annotators\n"
+        f"    {keys[0]}\n    {keys[1]}\n"
         f"    first page {found['first_page_s']:.2f} s after the click, {found['reload_s']:.2f} s "
         f"after a reload; server memory {found['memory_mb']:.0f} MB"
     )
@@ -103,15 +112,17 @@ def _open(page: Page, address: str, name: str, password: str) -> dict[str, float
     return {"first_page_s": round(clicked_s, 3), "reload_s": round(time.perf_counter() - begin, 3)}
 
 
-def _label(page: Page, votes: int) -> dict[str, Any]:
-    """Press `1` for each clip as soon as the one before is safe, over pages and videos."""
-    page.evaluate("window.pressed.length = 0")
+def _label(page: Page, votes: int, pace_s: float) -> dict[str, Any]:
+    """Press `1` for each clip, not before the one before is safe, over pages and videos."""
+    page.evaluate("window.pressed.length = window.waits.length = 0")
     begin = time.perf_counter()
     for number in range(votes):
         if page.locator(".card.current:not(.done)").count() == 0:
             _go_on(page)
+        pressed = time.perf_counter()
         page.keyboard.press("1")
         page.wait_for_function("(count) => window.waits.length >= count", arg=number + 1)
+        page.wait_for_timeout(max(pace_s - (time.perf_counter() - pressed), 0) * 1000)
     seconds = time.perf_counter() - begin
     waits = page.evaluate("window.waits")
     return {

@@ -23,6 +23,7 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
         arguments.minutes,
         arguments.scenes,
         arguments.crop_scenes,
+        arguments.film_scenes,
     )
     train_all(
         arguments.work or paths.cache.parent / "demo_weights",
@@ -43,6 +44,10 @@ if __name__ == "__main__":
         ("--epochs", {"type": int, "default": 10, "help": "passes of YOLO11 over the images"}),
         ("--scenes", {"type": int, "default": 4000, "help": "simulated scenes for ProtoGCN"}),
         ("--crop-scenes", {"type": int, "default": 1500, "help": "rendered scenes for CLIP"}),
+        (
+            "--film-scenes",
+            {"type": int, "default": 400, "help": "the same, looked at all the time"},
+        ),
         ("--work", {"type": Path, "help": "folder of images and checkpoints"}),
         (
             "--out",

@@ -9,7 +9,8 @@ import pytest
 
 from vigil.demo import captions
 from vigil.demo.captions import ACTIONS, KINDS, LABELS
-from vigil.demo.clip_data import SIZE, look, make_crops, observe
+from vigil.demo.clip_data import SIZE, look, make_crops, make_rows
+from vigil.demo.doings import observe, shown, together
 from vigil.demo.images import scene_seeds
 from vigil.demo.world.scenes import Scene, make_scene
 
@@ -50,12 +51,38 @@ def test_people_who_talk_are_normal() -> None:
     assert (LABELS[found.label], ACTIONS[found.action]) == ("normal", "talk")
 
 
+def test_of_a_pair_the_event_decides_and_not_who_stands_by() -> None:
+    film = scene("punch")
+    (event,) = [event for event in film.events if event.label == "assault"]
+    middle = (event.start_s + event.end_s) / 2
+    one, two = event.person_ids
+    done = [observe(film, film.actors[who - 1], middle) for who in (one, two)]
+    found = together(film, (one, two), (done[0], done[1]), middle)
+    assert found is not None
+    assert ACTIONS[found.action] == "punch"
+    assert together(film, (one, two), (done[0], None), middle) is None
+    assert LABELS[shown(film, [one, 99], middle)] == LABELS[shown(film, [], middle)] == "assault"
+    assert LABELS[shown(film, [99], middle)] == "normal"
+    assert LABELS[shown(film, [one], event.start_s - 0.1)] == "normal"
+
+
+@pytest.mark.slow
+def test_looks_every_fifth_of_a_second_are_that_far_apart() -> None:
+    rows = make_rows(SEED, 0.2)
+    times = np.unique([row["time_s"] for row in rows])
+    np.testing.assert_allclose(np.diff(times), 0.2, atol=1 / 12)
+    assert abs(len(times) / (times.max() - times.min()) - 5) < 0.3
+
+
 def test_a_frame_gives_persons_and_the_whole_frame() -> None:
     film = scene("talk")
     rows = look(film, film.n_frames // 2, np.random.default_rng(0))
     kinds = [KINDS[row["kind"]] for row in rows]
-    assert kinds.count("frame") <= 1
+    assert kinds.count("frame") == 1
     assert "person" in kinds
+    people = [row for row in rows if KINDS[row["kind"]] == "person"]
+    assert any(row["visible"][0].sum() > 8 for row in people)
+    assert not any(row["visible"][1].any() for row in people)
     assert all(row["crops"].shape == (SIZE, SIZE, 3) for row in rows)
 
 

@@ -53,6 +53,16 @@ def test_windows_are_labeled_by_what_they_show() -> None:
     assert labels == {0, 1, 2}
 
 
+def test_joints_are_averaged_as_the_stage_averages_them() -> None:
+    settings = demo_config()
+    arguments = (settings.clips, settings.classes, settings.normal_class, Disturbance())
+    trembling = [
+        np.mean([np.abs(np.diff(row["keypoint"], 2, axis=1)).mean() for row in found])
+        for found in (rows(100_000_003, *arguments), rows(100_000_003, *arguments, smooth_s=0.08))
+    ]
+    assert trembling[1] < 0.8 * trembling[0]
+
+
 def test_no_scene_is_in_two_splits(tmp_path: Path) -> None:
     path = tmp_path / "simulated.pkl"
     count = simulate(path, 20, demo_config(), workers=1)

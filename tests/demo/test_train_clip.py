@@ -28,8 +28,9 @@ def columns(count: int = 30) -> dict[str, np.ndarray]:
     none = np.full(count, -1)
     return {"crops": np.clip(color[:, None, None] + noise, 0, 255).astype(np.uint8),
             "kind": np.zeros(count, int), "label": label, "action": action, "shirt": none,
-            "trousers": none, "night": np.zeros(count, int),
-            "scene": np.arange(count) // 3}  # fmt: skip
+            "trousers": none, "night": np.zeros(count, int), "scene": np.arange(count) // 3,
+            "joints": np.zeros((count, 2, 17, 2), np.float16),
+            "visible": np.zeros((count, 2, 17), np.uint8)}  # fmt: skip
 
 
 def folder(tmp_path: Path) -> Path:
@@ -85,7 +86,7 @@ def test_it_learns_to_name_colors_that_stand_for_classes() -> None:
     run, table = train_clip.start(recipe), columns()
     for _ in range(60):
         train_clip.step(run, table, {}, recipe)
-    figures = zero_shot(clip_network.wrap(run.average), table, resamples=20)
+    figures = zero_shot(clip_network.wrap(run.average.clip), table, resamples=20)
     assert set(figures) == {"person"}
     assert figures["person"]["balanced"] > 0.9
     low, high = figures["person"]["interval"]
@@ -99,6 +100,13 @@ def test_what_is_written_is_small_and_can_be_loaded(tmp_path: Path) -> None:
     assert clip_network.load(path, "demo").dim == clip_network.DIMENSIONS["demo"]
     assert figures["person"]["n"] == 30
     assert (tmp_path / "out" / "metrics.json").is_file()
+
+
+def test_crops_that_nobody_could_name_are_never_drawn() -> None:
+    table = columns()
+    table["label"][:20] = -1
+    for seed in range(3):
+        assert train_clip.draw(table, RECIPE, np.random.default_rng(seed)).min() >= 20
 
 
 def test_missing_crops_are_one_clear_line(tmp_path: Path) -> None:

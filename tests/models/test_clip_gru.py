@@ -90,7 +90,7 @@ def test_the_served_model_says_what_it_must_be_fed(tmp_path: Path) -> None:
     for facts in (session.metadata, told):
         assert parse_labels(facts["labels"]) == list(CLASSES)
         assert (facts["length"], facts["dim"], facts["span_s"]) == ("8", "16", "2")
-        assert (facts["clip"], facts["crops"], facts["pool"]) == (CLIP, "person,pair", "max")
+        assert (facts["clip"], facts["crops"], facts["pool"]) == (CLIP, "person,pair", "top")
     assert list(served.input[0].dims) == [8, 16]
     assert served.model_warmup[0].inputs["embeddings"].zero_data
 

@@ -96,12 +96,22 @@ def test_versions_are_numbered_kept_and_described(live: LiveModel, tmp_path: Pat
     assert list(read_config(live.folder).version_policy.specific.versions) == [5]
     assert rollback(live, []) == 4
     assert rollback(live, []) == 3
-    with pytest.raises(InputError, match="expected a version beside 3"):
+    with pytest.raises(ModelError, match="got 2"):
         rollback(live, [])
     assert rollback(live, [], to=5) == 5
-    rollback(live, [], to=3)
-    plants.release(live, candidate(tmp_path), keep=2)
-    assert live.numbers() == [5, 6], "the one a rollback would take, and the new one"
+
+
+def test_a_rollback_goes_to_what_served_before_and_never_to_what_was_taken_back(
+    live: LiveModel, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="expected a version beside 1"):
+        rollback(live, [])
+    for _ in (2, 3):
+        plants.release(live, candidate(tmp_path))
+    rollback(live, [], to=1)
+    assert plants.release(live, candidate(tmp_path), keep=2) == 4
+    assert live.numbers() == [1, 3, 4], "the one that a rollback takes stays, however old"
+    assert rollback(live, []) == 1
 
 
 def test_a_version_whose_files_changed_is_not_gone_back_to(live: LiveModel, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m stages.demo_weights`: one command trains all four networks from nothing."""
+"""`python -m stages.demo_weights`: one command trains all networks from nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from tests.conftest import ROOT
 
-NETWORKS = ("yolo11n", "sam2", "rtmo", "clip", "protogcn")
+NETWORKS = ("yolo11n", "sam2", "rtmo", "clip", "clip_gru", "protogcn")
 
 
 @pytest.mark.slow
@@ -31,6 +31,8 @@ def test_one_command_trains_every_network_into_the_folder_asked_for(tmp_path: Pa
         "24",
         "--crop-scenes",
         "24",
+        "--film-scenes",
+        "3",
     ]
     command = [sys.executable, "-m", "stages.demo_weights", *small]
     places = ["--out", str(out), "--work", str(work)]

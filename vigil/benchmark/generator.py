@@ -114,6 +114,8 @@ class _Watch:
         return time.process_time(), _now() - self.idle
 
     def _idle(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return self._select(timeout)  # there is work: this is no waiting
         began = _now()
         try:
             return self._select(timeout)

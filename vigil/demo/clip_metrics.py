@@ -28,7 +28,7 @@ def zero_shot(clip: Clip, columns: dict[str, NDArray[Any]], resamples: int = 100
     """
     figures = {}
     for number, kind in enumerate(KINDS):
-        rows = np.flatnonzero(columns["kind"] == number)
+        rows = np.flatnonzero((columns["kind"] == number) & (columns["label"] >= 0))
         if not len(rows):
             continue
         chances = _chances(clip, columns["crops"][rows], kind)

@@ -33,6 +33,7 @@ from vigil.demo.labels import label_windows
 from vigil.demo.strain import Strained, strained
 from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
+from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons, Timeline, Tracks
 
 _LOG = logging.getLogger(__name__)
@@ -74,15 +75,17 @@ def skeletons(scene: Scene, video_id: str, how: Errors, seed: int) -> Skeletons:
 
 
 def rows(
-    seed: int, clips: ClipsSection, classes: Sequence[str], normal: str, how: Errors
-) -> list[dict[str, Any]]:
+    seed: int, clips: ClipsSection, classes: Sequence[str], normal: str, how: Errors,
+    smooth_s: float = 0.0,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Simulate one scene; return its labeled windows as annotations of `vigil.dataset`.
 
-    Windows of a class that is not among `classes` are left out; so are the scenes of one.
+    Windows of a class that is not among `classes` are left out; so are the scenes of one. Joints
+    are averaged over time as the stage `skeletons` does it, see `vigil.perception.smoothing`.
     """
     scene = make_scene(seed, _behavior(seed, classes), fps=FPS)
     video_id = f"sim_{seed:09d}"
-    found = skeletons(scene, video_id, how, seed)
+    found = smooth(skeletons(scene, video_id, how, seed), smooth_s)
     if not len(found.frame):
         return []
     head = (video_id, scene.width, scene.height)
@@ -132,7 +135,7 @@ def simulate(
     """
     work = partial(
         rows, clips=config.clips, classes=config.classes, normal=config.normal_class,
-        how=how,
+        how=how, smooth_s=config.skeletons.smooth_s,
     )  # fmt: skip
     seeds = scene_seeds("train", seed, scenes)
     context = multiprocessing.get_context("spawn")

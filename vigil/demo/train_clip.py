@@ -18,7 +18,8 @@ import copy
 import json
 import math
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ from torch import Tensor
 from vigil.demo import captions
 from vigil.demo.captions import ACTIONS, KINDS, LABELS
 from vigil.demo.checkpoints import Run, report, resume, save
+from vigil.demo.clip_augment import Motion, inputs, motions, move
+from vigil.demo.clip_heads import Taught
 from vigil.demo.clip_metrics import zero_shot
 from vigil.errors import InputError
 from vigil.perception import clip_network
@@ -44,8 +47,8 @@ Columns = dict[str, NDArray[Any]]
 class Recipe:
     """Numbers of the training; `minutes` is the whole budget of processor time.
 
-    `shares` says how often normal, assault and faint crops are drawn, `zoom` and `shift` how far a
-    crop may be scaled and moved (shift in crop sides), `light` how far brightness and contrast.
+    `shares` says how often normal, assault and faint crops are drawn; `joints` and `actions` weigh
+    those losses beside that of sentences.
     """
 
     minutes: float = 40.0
@@ -55,9 +58,9 @@ class Recipe:
     clip: float = 1.0
     warm_up: float = 0.03
     shares: tuple[float, float, float] = (0.5, 0.27, 0.23)
-    zoom: float = 0.15
-    shift: float = 0.08
-    light: float = 0.25
+    motion: Motion = field(default_factory=Motion)
+    joints: float = 4.0
+    actions: float = 1.0
     averaging: float = 0.995
     checkpoint_minutes: float = 0.5
     validate_minutes: float = 4.0
@@ -82,9 +85,12 @@ def load_crops(data: Path, pattern: str) -> Columns:
 def start(recipe: Recipe) -> Run:
     """A network, its moving average and its optimizer, fresh from the seed."""
     torch.manual_seed(recipe.seed)
-    model = clip_network.build("demo")
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    model = Taught(clip_network.build("demo"), clip_network.DIMENSIONS["demo"])
+    model.clip.visual.to(memory_format=torch.channels_last)
+    model.clip.token_embedding.requires_grad_(False)  # chance vectors of words serve as well
+    free = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in free if p.ndim > 1]
+    others = [p for p in free if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": recipe.weight_decay},
          {"params": others, "weight_decay": 0.0}],
@@ -132,30 +138,6 @@ def sentences(
     return texts, same | (words[:, None] == words[None])
 
 
-def augment(crops: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
-    """Mirror, move, scale and relight crops, and bring them to the network's side.
-
-    Args:
-        crops: (B, 3, S, S) float32, 0 to 255.
-        recipe: how far.
-        rng: source of chance.
-    """
-    count = len(crops)
-    zoom = rng.uniform(1 - recipe.zoom, 1 + recipe.zoom, count)
-    flip = np.where(rng.random(count) < 0.5, -1.0, 1.0)
-    theta = np.zeros((count, 2, 3), dtype=np.float32)
-    theta[:, 0, 0], theta[:, 1, 1] = zoom * flip, zoom
-    theta[:, :, 2] = rng.uniform(-2 * recipe.shift, 2 * recipe.shift, (count, 2))
-    side = clip_network.DEMO["vision_cfg"]["image_size"]
-    grid = torch.nn.functional.affine_grid(
-        torch.from_numpy(theta), [count, 3, side, side], align_corners=False
-    )
-    moved = torch.nn.functional.grid_sample(crops, grid, padding_mode="border", align_corners=False)
-    gain, lift = rng.uniform(-recipe.light, recipe.light, (2, count, 1, 1, 1)).astype(np.float32)
-    lit = moved * torch.from_numpy(1 + gain) + torch.from_numpy(lift) * 80
-    return lit.clamp(0, 255)
-
-
 def contrast(images: Tensor, texts: Tensor, scale: Tensor, right: Tensor) -> Tensor:
     """Symmetric contrastive loss in which several sentences may be true of a crop.
 
@@ -172,8 +154,8 @@ def contrast(images: Tensor, texts: Tensor, scale: Tensor, right: Tensor) -> Ten
     return (rows.mean() + columns.mean()) / 2
 
 
-def step(run: Run, columns: Columns, tokens: dict[str, Any], recipe: Recipe) -> float:
-    """One update of the weights and of their average; returns the loss.
+def step(run: Run, columns: Columns, tokens: dict[str, Any], recipe: Recipe) -> dict[str, float]:
+    """One update of the weights and of their average; returns the parts of the loss.
 
     Args:
         run: changed in place; the same iteration always sees the same batch.
@@ -183,32 +165,53 @@ def step(run: Run, columns: Columns, tokens: dict[str, Any], recipe: Recipe) -> 
     """
     rng = np.random.default_rng([recipe.seed, run.iteration])
     rows = draw(columns, recipe, rng)
-    texts, right = sentences(columns, rows, run.iteration % 3, rng)
-    new = sorted({text for text in texts if text not in tokens})
+    theta = motions(len(rows), recipe.motion, rng)
+    run.model.train()
+    clip = run.model.clip
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = clip.encode_image(inputs(columns["crops"][rows], theta, recipe.motion, rng))
+    seen = torch.nn.functional.normalize(seen.float(), dim=-1)
+    kind, action = (torch.from_numpy(columns[name][rows]) for name in ("kind", "action"))
+    places = move(columns["joints"][rows], columns["visible"][rows], theta, columns["kind"][rows])
+    parts = {"joints": run.model.joint_loss(seen, *places),
+             "actions": run.model.action_loss(seen, kind, action)}  # fmt: skip
+    loss = recipe.joints * parts["joints"] + recipe.actions * parts["actions"]
+    if run.iteration % 2 == 0:
+        texts, right = sentences(columns, rows, run.iteration // 2 % 3, rng)
+        said = _said(clip, texts, tokens)
+        parts["contrast"] = contrast(seen, said, clip.logit_scale.exp(), torch.from_numpy(right))
+        loss = loss + parts["contrast"]
+    _update(run, loss, recipe)
+    return {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _said(clip: Any, texts: list[str], tokens: dict[str, Any]) -> Tensor:
+    """Return (B, D) vectors, of length 1, of sentences; equal ones go through the network once."""
+    each = sorted(set(texts))
+    new = [text for text in each if text not in tokens]
     if new:
         tokens.update(zip(new, torch.from_numpy(clip_network.tokenize(new)), strict=True))
-    pixels = torch.from_numpy(columns["crops"][rows]).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(clip_network.MEAN).reshape(1, 3, 1, 1) * 255
-    deviation = torch.tensor(clip_network.STD).reshape(1, 3, 1, 1) * 255
-    inputs = (augment(pixels, recipe, rng) - mean) / deviation
-    run.model.train()
     with torch.autocast("cpu", torch.bfloat16):
-        seen = run.model.encode_image(inputs)
-        said = run.model.encode_text(torch.stack([tokens[text] for text in texts]))
-    seen = torch.nn.functional.normalize(seen.float(), dim=-1)
+        said = clip.encode_text(torch.stack([tokens[text] for text in each]))
+    place = {text: number for number, text in enumerate(each)}
     said = torch.nn.functional.normalize(said.float(), dim=-1)
-    loss = contrast(seen, said, run.model.logit_scale.exp(), torch.from_numpy(right))
+    return said[[place[text] for text in texts]]
+
+
+def _update(run: Run, loss: Tensor, recipe: Recipe) -> None:
+    """Follow the loss's gradient, and let the average follow the weights."""
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
     if torch.isfinite(norm):
         run.optimizer.step()
+    run.iteration += 1
+    keep = min(recipe.averaging, (1 + run.iteration) / (10 + run.iteration))
     with torch.no_grad():
-        run.model.logit_scale.clamp_(0, math.log(100))
-        run.iteration += 1
-        keep = min(recipe.averaging, (1 + run.iteration) / (10 + run.iteration))
-        torch._foreach_lerp_(list(run.average.parameters()), list(run.model.parameters()), 1 - keep)
-    return float(loss.detach())
+        run.model.clip.logit_scale.clamp_(0, math.log(100))
+        mean, now = run.average.state_dict(), run.model.state_dict()
+        names = [n for n, v in now.items() if v.is_floating_point() and "token_emb" not in n]
+        torch._foreach_lerp_([mean[n] for n in names], [now[n] for n in names], 1 - keep)
 
 
 def set_schedule(run: Run, recipe: Recipe, progress: float) -> float:
@@ -243,12 +246,14 @@ def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
     tokens: dict[str, Any] = {}
     begun = time.process_time() - run.seconds
     saved = validated = run.seconds
-    losses: list[float] = []
+    losses: dict[str, list[float]] = defaultdict(list)
     while run.seconds < 60 * recipe.minutes:
         rate = set_schedule(run, recipe, run.seconds / (60 * recipe.minutes))
-        losses.append(step(run, columns, tokens, recipe))
-        if run.iteration % 30 == 0:
-            report(out, run, {"rate": rate, "loss": float(np.mean(losses))})
+        for name, value in step(run, columns, tokens, recipe).items():
+            losses[name].append(value)
+        if run.iteration % 60 == 0:
+            means = {name: float(np.mean(values)) for name, values in losses.items()}
+            report(out, run, {"rate": rate, **means})
             losses.clear()
         run.seconds = time.process_time() - begun
         if run.seconds - saved > 60 * recipe.checkpoint_minutes:
@@ -256,11 +261,11 @@ def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
             save(run, out / "checkpoint.pt")
         if run.seconds - validated > 60 * recipe.validate_minutes:
             validated = run.seconds
-            export_weights(run.average, out / "clip.safetensors")
-            figures = zero_shot(clip_network.wrap(run.average), held_out, resamples=0)
+            export_weights(run.average.clip, out / "clip.safetensors")
+            figures = zero_shot(clip_network.wrap(run.average.clip), held_out, resamples=0)
             report(out, run, {kind: figures[kind]["accuracy"] for kind in figures})
     save(run, out / "checkpoint.pt")
-    export_weights(run.average, out / "clip.safetensors")
+    export_weights(run.average.clip, out / "clip.safetensors")
     kept = clip_network.load(out / "clip.safetensors", "demo")
     found: dict[str, Any] = dict(zero_shot(kept, held_out))
     found |= {"minutes": run.seconds / 60, "iterations": run.iteration,

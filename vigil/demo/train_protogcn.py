@@ -39,7 +39,7 @@ def pretraining(config: Config, epochs: int, init: str, lr: float = 0.1) -> Conf
 
 
 def pretrain(
-    out: Path, scenes: int, config: Config, workers: int | None = None
+    out: Path, scenes: int, config: Config, workers: int | None = None, seed: int = 50
 ) -> dict[str, object]:
     """Simulate unless that is done, train unless that is done, and measure.
 
@@ -48,13 +48,14 @@ def pretrain(
         scenes: how many to simulate.
         config: of `pretraining`.
         workers: processes for the simulation.
+        seed: of the scenes.
 
     Returns:
         Metrics with intervals on the held-out scenes, their number and the confusion matrix.
     """
     annotations = out / "simulated.pkl"
     if not annotations.is_file():
-        count = simulate(annotations, scenes, config, seed=50, workers=workers)
+        count = simulate(annotations, scenes, config, seed=seed, workers=workers)
         _LOG.info("%d windows of %d scenes", count, scenes)
     train(_NAME, config, annotations, out / "model", out / "work")
     shutil.copyfile(out / "model" / "model.safetensors", out / f"{_NAME}.safetensors")
@@ -74,12 +75,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6, help="passes over their windows")
     parser.add_argument("--init", default="", help="weights to begin with")
     parser.add_argument("--lr", type=float, default=0.1, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=50, help="of the scenes")
+    parser.add_argument("--workers", type=int, default=None, help="processes that simulate")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     for name in (__name__, "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
     config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
-    metrics = pretrain(options.out, options.scenes, config)
+    metrics = pretrain(options.out, options.scenes, config, options.workers, options.seed)
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _LOG.info("%s", json.dumps(metrics))
 

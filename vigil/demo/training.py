@@ -26,7 +26,8 @@ class Budget:
         epochs: passes of YOLO11 over them.
         minutes: wall-clock budget of SAM2, of RTMO, and of CLIP.
         scenes: simulated scenes for ProtoGCN.
-        crop_scenes: rendered scenes whose crops CLIP learns from.
+        crop_scenes: rendered scenes whose crops CLIP learns from, a few looks each.
+        film_scenes: rendered scenes that CLIP and CLIP-GRU learn from, looked at all the time.
     """
 
     images: int
@@ -34,6 +35,7 @@ class Budget:
     minutes: float
     scenes: int
     crop_scenes: int
+    film_scenes: int
 
 
 def train_all(
@@ -64,12 +66,8 @@ def train_all(
         if not (work / "images" / split).exists():
             say(f"rendering {count} {split} images")
             _render(work / "images" / split, split, count, workers)
-    held_out = max(round(budget.crop_scenes / _VALIDATION_SHARE), 1)
-    for split, count in (("train", budget.crop_scenes), ("val", held_out)):
-        if not (work / "crops" / split / "crops.npz").exists():
-            say(f"rendering crops of {count} {split} scenes")
-            make_crops(work / "crops" / split, count, 2, split, workers)
-    for name, command in trainings(work, budget, params):
+    _crops(work / "crops", budget, workers, say)
+    for name, command in trainings(work, budget, params, out):
         say(command[0])
         done = subprocess.run(
             [sys.executable, "-m", *command, "--out", str(work / name)], check=False
@@ -82,7 +80,9 @@ def train_all(
         say(f"{name}: {weights}, figures in {work / name}/metrics.json")
 
 
-def trainings(work: Path, budget: Budget, params: str) -> list[tuple[str, list[str]]]:
+def trainings(
+    work: Path, budget: Budget, params: str, out: Path
+) -> list[tuple[str, list[str]]]:  # fmt: skip
     """Return (network, module and options) of every training, in the order they run."""
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(budget.minutes)]
     crops = ["--data", str(work / "crops"), *minutes]
@@ -92,8 +92,24 @@ def trainings(work: Path, budget: Budget, params: str) -> list[tuple[str, list[s
         ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
         ("rtmo", ["vigil.demo.train_rtmo", *data, *minutes]),
         ("clip", ["vigil.demo.train_clip", *crops]),
+        ("clip_gru", ["vigil.demo.train_clip_gru", "--crops", str(work / "crops"),
+                      "--clip", str(out / "clip.safetensors"), "--params", params]),
         ("protogcn", ["vigil.demo.train_protogcn", *scenes]),
-    ]
+    ]  # fmt: skip
+
+
+def _crops(work: Path, budget: Budget, workers: int | None, say: Callable[[str], None]) -> None:
+    """Render the crops that are not there yet; folders with `film` look several times a second."""
+    for name, scenes, every_s in (
+        ("", budget.crop_scenes, 0.0),
+        ("_film", budget.film_scenes, 0.2),
+    ):
+        held_out = max(round(scenes / _VALIDATION_SHARE), 1)
+        for split, count in (("train", scenes), ("val", held_out)):
+            folder = work / f"{split}{name}"
+            if not (folder / "crops.npz").exists():
+                say(f"rendering crops of {count} {split} scenes")
+                make_crops(folder, count, 3 if every_s else 2, split, workers, every_s=every_s)
 
 
 def _render(folder: Path, split: str, count: int, workers: int | None) -> None:

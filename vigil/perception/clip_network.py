@@ -35,8 +35,8 @@ _BATCHES: Final = (1, 2, 3, 8)
 
 DEMO: Final[dict[str, Any]] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": 72, "patch_size": 12, "width": 160, "layers": 5, "head_width": 32},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
+    "vision_cfg": {"image_size": 72, "width": 24, "layers": (1, 1, 1, 1), "head_width": 32},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 48, "heads": 2, "layers": 2},
 }
 DIMENSIONS: Final = {"demo": 128, "ViT-B-32": 512, "ViT-B-16": 512, "ViT-L-14": 768}
 

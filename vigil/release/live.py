@@ -90,11 +90,30 @@ class LiveModel:
         Raises:
             ModelError: it says nothing of that.
         """
-        path = self.version(number) / LINEAGE
+        return self._read(number, LINEAGE)
+
+    def verdict(self, number: int) -> dict[str, Any]:
+        """Return what the gate said of a version.
+
+        Raises:
+            ModelError: nothing is written of that.
+        """
+        return self._read(number, VERDICT)
+
+    def before(self, number: int) -> int | None:
+        """Return the version that a version was judged against and replaced.
+
+        Not the one numbered below it: that may have been taken back.
+        """
+        served = self.verdict(number)["served"]
+        return int(served["version"]) if served else None
+
+    def _read(self, number: int, name: str) -> dict[str, Any]:
+        path = self.version(number) / name
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: expected the version's lineage, got {error}") from error
+            raise ModelError(f"{path}: expected what publish writes, got {error}") from error
         return found
 
     def check(self, number: int) -> None:

@@ -87,8 +87,7 @@ def served(live: LiveModel) -> Served | None:
         return None
     folder = live.version(number)
     files = Candidate(live.name, folder, {n: folder / n for n in live.lineage(number)["sha256"]})
-    verdict = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
-    return Served(live.folder, number, files, str(verdict.get("test", {}).get("sha256", "")))
+    return Served(live.folder, number, files, str(live.verdict(number)["test"]["sha256"]))
 
 
 def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSplit]:

@@ -81,7 +81,7 @@ def rollback(
     Args:
         live: the model's place in the live repository.
         servers: those that serve it.
-        to: the version; None takes the newest one below that which serves.
+        to: the version; None takes the one that served before this one.
         on_step: called after `loaded` and `pointed`.
 
     Returns:
@@ -95,8 +95,9 @@ def rollback(
     """
     with live.lock():
         current = live.current
-        earlier = [number for number in live.numbers() if current is not None and number < current]
-        target = to if to is not None else max(earlier, default=None)
+        target = to
+        if to is None and current is not None:
+            target = live.before(current)
         if target is None or target == current:
             raise InputError(f"rollback: {live.name}: expected a version beside {current}")
         live.check(target)
@@ -134,8 +135,7 @@ def prune(live: LiveModel, keep: int) -> list[int]:
     The one that serves and the one that `rollback` would take are never among them.
     """
     current, numbers = live.current, live.numbers()
-    earlier = [number for number in numbers if current is not None and number < current]
-    kept = {current, *earlier[-1:], *numbers[-keep:]}
+    kept = {current, current and live.before(current), *numbers[-keep:]}
     dropped = [number for number in numbers if number not in kept]
     for number in dropped:
         live.drop(number)

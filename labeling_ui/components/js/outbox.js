@@ -39,9 +39,8 @@ class Outbox {
     const entry = { key: `${this.prefix}${order}-${newToken().slice(0, 8)}`, path, body, clips };
     store(localStorage, entry.key, { path, body, clips });
     this.entries.push(entry);
+    this.send(); // first the request, then what the page shows of it
     this.listener(entry, "saving");
-    this.send();
-    return entry;
   }
 
   retryNow() {

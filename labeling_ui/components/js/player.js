@@ -55,7 +55,7 @@ class Player {
   }
 
   frame(time) {
-    if (!this.url) return;
+    if (!this.url || this.video.seeking) return; // on its way elsewhere
     this.time = time;
     this.turn(time);
     this.shown(time);
@@ -102,8 +102,10 @@ class Player {
     this.video.playbackRate = rate;
   }
 
+  // Where it goes counts at once, so that quick steps add up.
   seek(time) {
-    this.video.currentTime = Math.min(Math.max(time, this.start), this.lastFrame()) + 0.001;
+    this.time = Math.min(Math.max(time, this.start), this.lastFrame());
+    this.video.currentTime = this.time + 0.001;
   }
 
   step(direction) {
