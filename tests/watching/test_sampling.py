@@ -84,8 +84,9 @@ def test_footage_that_is_no_clip_yet_is_listed_and_never_copied(
 def test_rows_of_one_clip_are_pooled_as_the_recognizer_pools_them(
     params: dict[str, Any], project: Callable[[dict[str, Any]], Path]
 ) -> None:
+    params["models"]["clip_gru"]["pool"] = "max"
     config, paths, clips, _ = prepared(params, project)
-    found = [seen(SURE, clip=clips[0].clip_id), seen((0.1, 0.8, 0.1), clip=clips[0].clip_id)]
+    found = [seen((0.1, 0.8, 0.1), clip=clips[0].clip_id), seen(SURE, clip=clips[0].clip_id)]
     rows = [(at, source, one.model_copy(update={"by": "clip_gru"})) for at, source, one in found]
     (window,) = uncertain_here({("clip_gru", "clip_gru"): rows}, config, paths)
     assert np.argmax(window.probabilities) == 1  # max: the least normal track speaks for the clip
