@@ -110,4 +110,4 @@ clean: ## Remove everything the stages made, but no footage, label or model you 
 	@rm -rf .vigil .real reports/stages reports/demo data/demo data/timelines data/tracks data/masks \
 	    data/masked data/proxies data/skeletons data/embeddings data/dataset \
 	    data/clips.parquet \
-	    data/frame_scores data/suggestions.csv
+	    data/frame_scores data/suggestions.csv data/reference

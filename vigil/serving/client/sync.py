@@ -215,7 +215,8 @@ class Client:
         found = {
             spec.name: lane.take(spec, rows, at) for spec, at in zip(kept, offsets, strict=True)
         }
-        return found | {spec.name: result.as_numpy(spec.name) for spec in specs if spec not in kept}
+        rest = {spec.name: result.as_numpy(spec.name) for spec in specs if spec not in kept}
+        return wire.answer_of(result, found | rest)
 
     def _outputs(self, model: str) -> tuple[TensorSpec, ...]:
         if model not in self._specs:
@@ -263,11 +264,12 @@ class Stream:
 
     Attributes:
         number: of the stream on the server.
+        version: of the model that answered last, as the server says.
     """
 
     def __init__(self, client: Client, model: str) -> None:
         """Begin a stream of `model`; nothing is sent yet."""
-        self._client, self._model, self.number = client, model, new_stream()
+        self._client, self._model, self.number, self.version = client, model, new_stream(), ""
         self._begun = self._ended = False
 
     def send(
@@ -286,7 +288,7 @@ class Stream:
         """
         place = Place(self.number, not self._begun, last)
         answer = self._client.call(frames_call(self._model, frames, time_s, place))
-        self._begun, self._ended = True, last
+        self._begun, self._ended, self.version = True, last, wire.version_of(answer)
         return Behaviour.of(answer)
 
     def end(self) -> Behaviour:

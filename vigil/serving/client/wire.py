@@ -97,12 +97,36 @@ def outputs_of(module: Any, call: Call) -> list[Any] | None:
     return found or None
 
 
-def arrays_of(result: Any) -> dict[str, Array]:
+class Answer(dict[str, Array]):
+    """Outputs by name, and which version of the model gave them.
+
+    Attributes:
+        version: as the server says.
+    """
+
+    version: str = ""
+
+
+def version_of(answer: Mapping[str, Array]) -> str:
+    """Return the version of the model that answered; empty where it is not known."""
+    return answer.version if isinstance(answer, Answer) else ""
+
+
+def answer_of(result: Any, arrays: Mapping[str, Array]) -> Answer:
+    """Return arrays as the answer that tritonclient's result carries."""
+    response = result.get_response()
+    answer = Answer(arrays)
+    told = response.get("model_version") if isinstance(response, dict) else response.model_version
+    answer.version = str(told or "")
+    return answer
+
+
+def arrays_of(result: Any) -> Answer:
     """Return the outputs of tritonclient's result by name."""
     response = result.get_response()
     listed = response["outputs"] if isinstance(response, dict) else response.outputs
     names = [one["name"] if isinstance(one, dict) else one.name for one in listed]
-    return {name: result.as_numpy(name) for name in names}
+    return answer_of(result, {name: result.as_numpy(name) for name in names})
 
 
 def client_module(protocol: TransportName, aio: bool) -> Any:
