@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from labeling_ui import headers
 from labeling_ui.auth import Identity
-from labeling_ui.clips import clips_json, my_votes, page_of
+from labeling_ui.clips import clips_json, my_votes, page_of, stands_instead
 from labeling_ui.gate import identity_of
 from labeling_ui.overlay import persons
 from labeling_ui.service import Service
@@ -119,7 +119,8 @@ class Api:
 
     def _assign(self, name: str, count: int) -> dict[str, Any]:
         scores = self._service.ranker.scores(self._store.settings().order)
-        rows = self._store.assign(name, count, scores=scores)
+        dealt = self._store.assign(name, count, scores=scores)
+        rows = sorted(dealt, key=lambda row: row.key)  # in their order, gold clips would stand out
         clips = clips_json(self._service, rows, name)
         return {"clips": clips, "page": 0, "pages": 1, "total": len(clips)}
 
@@ -140,8 +141,10 @@ class Api:
             seen = persons(row.clip, self._service.paths) if vote.track_ids else frozenset()
             drafts.append(draft(vote, row, name, self._service.config.classes, seen))
         saved = self._store.cast(drafts)
+        instead = stands_instead(self._service, [one for one in saved if one.decided_at])
         return [
-            vote_json(one) | {"clip": vote.clip} for one, vote in zip(saved, votes, strict=True)
+            vote_json(one) | {"clip": vote.clip} | instead.get(one.vote_id, {})
+            for one, vote in zip(saved, votes, strict=True)
         ]
 
     async def _undo(self, request: Request, me: Identity) -> tuple[dict[str, Any], int]:

@@ -63,6 +63,31 @@ def my_votes(service: Service, rows: Sequence[ClipRow], annotator: str) -> dict[
     return {vote.clip_id: vote for vote in votes if vote.kind is not Kind.ADJUDICATE}
 
 
+def stands_instead(service: Service, votes: Sequence[Vote]) -> dict[int, dict[str, Any]]:
+    """Return, by the ids of votes that gave way to a newer decision, what a browser must know.
+
+    Args:
+        service: store.
+        votes: that were on their way for long, just saved.
+    """
+    if not votes:
+        return {}
+    standing = service.store.votes(clip_ids={vote.clip_id for vote in votes}, standing=True)
+    ids = {vote.vote_id for vote in standing}
+    found = {}
+    for vote in votes:
+        if vote.vote_id in ids:
+            continue
+        decides = vote.kind is Kind.ADJUDICATE
+        newer = [
+            one for one in standing
+            if one.clip_id == vote.clip_id and (one.kind is Kind.ADJUDICATE) is decides
+            and (decides or one.annotator == vote.annotator)
+        ]  # fmt: skip
+        found[vote.vote_id] = {"late": True, "stands": vote_json(newer[-1]) if newer else None}
+    return found
+
+
 def page_of(rows: Sequence[ClipRow], page: int, size: int) -> tuple[Sequence[ClipRow], int]:
     """Return one page, and how many there are, at least one; pages past the end are empty."""
     return rows[page * size : (page + 1) * size], max(-(-len(rows) // size), 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 import threading
 import time
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from vigil.errors import InputError
 from vigil.files import write_json
+
+_LOG = logging.getLogger(__name__)
 
 
 class Door(StrEnum):
@@ -55,7 +58,7 @@ class Sessions:
         most: sessions at once; the oldest ends when one more begins.
 
     Raises:
-        InputError: the file is there and no such file.
+        InputError: the file cannot be read.
     """
 
     def __init__(
@@ -108,15 +111,29 @@ def _hash(token: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Session]:
+    """Return what is kept; nothing where the file is damaged or of another version."""
     try:
-        rows = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(
+            f"label: {path}: expected a readable file, got {error.strerror}"
+        ) from error
+    except ValueError as error:
+        return _dropped(path, error)
+    try:
+        rows = json.loads(text)
         return {
             key: Session(
                 str(row["name"]), Door(row["door"]), float(row["started_at"]), str(row["stamp"])
             )
             for key, row in rows.items()
         }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"label: {path}: expected sessions, got {error!r}; delete it") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _dropped(path, error)
+
+
+def _dropped(path: Path, error: Exception) -> dict[str, Session]:
+    _LOG.warning("label: %s: expected sessions, got %r; everybody signs in again", path, error)
+    return {}

@@ -12,18 +12,21 @@ from starlette.requests import Request
 from labeling_ui.body import read_body
 from vigil.config import one_line
 from vigil.errors import InputError
+from vigil.labels.audit import ago
 from vigil.labels.rows import ClipRow
 from vigil.labels.votes import Draft, Kind, Source, Vote
 
 MOST_VOTES = 100  # in one request: a page and then some
 _MOST_BYTES = 256 << 10
 _MOST_PERSONS = 100
+_FRESH_S = 1.0  # a vote that was sent so soon was decided when it is saved
 _SLACK_S = 1e-3  # a browser's clock on a video rounds to milliseconds
 
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Moment = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=200)]
+Age = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
 TrackId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -34,7 +37,7 @@ class Body(BaseModel):
 
 
 class Decision(Body):
-    """A reviewer's decision on one clip."""
+    """A reviewer's decision on one clip, `age_s` seconds after it was made."""
 
     token: Token
     clip: Key
@@ -43,6 +46,7 @@ class Decision(Body):
     start_s: Moment | None = None
     end_s: Moment | None = None
     track_ids: tuple[TrackId, ...] = Field(default=(), max_length=_MOST_PERSONS, strict=False)
+    age_s: Age = 0.0
 
     @model_validator(mode="after")
     def _is_whole(self) -> Decision:
@@ -51,7 +55,10 @@ class Decision(Body):
 
 
 class Ballot(Body):
-    """One vote as a browser sends it; see `vigil.labels.votes.Draft`."""
+    """One vote as a browser sends it, `age_s` seconds after it was decided.
+
+    See `vigil.labels.votes.Draft`.
+    """
 
     token: Token
     clip: Key
@@ -61,6 +68,7 @@ class Ballot(Body):
     start_s: Moment | None = None
     end_s: Moment | None = None
     track_ids: tuple[TrackId, ...] = Field(default=(), max_length=_MOST_PERSONS, strict=False)
+    age_s: Age = 0.0
     source: str = Field(default="person", pattern="^(person|page|accepted|accepted_page)$")
     suggested: Text | None = None
     seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
@@ -167,6 +175,7 @@ def draft(
         "label": vote.label, "reason": vote.reason.strip(),
         "start_s": vote.start_s, "end_s": vote.end_s,
         "track_ids": tuple(sorted(set(vote.track_ids))),
+        "decided_at": ago(vote.age_s) if vote.age_s > _FRESH_S else "",
     }  # fmt: skip
     if isinstance(vote, Decision):
         return Draft(kind=Kind.ADJUDICATE, **common)

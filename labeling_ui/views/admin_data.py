@@ -12,6 +12,7 @@ from labeling_ui.service import running
 from labeling_ui.views.blocks import table
 
 _ROWS = 50
+_LONGEST = 200  # characters of a row's detail
 
 
 def classes(user: Identity) -> None:
@@ -19,7 +20,7 @@ def classes(user: Identity) -> None:
     service = running()
     st.caption("A rename is recorded and applied when votes are read; no vote is rewritten. "
                "Two old names with one new name are merged. "
-               "Then change `classes` in params.yaml to the new names.")  # fmt: skip
+               "Then give “classes” in params.yaml the new names.")  # fmt: skip
     names = list(dict.fromkeys([*service.config.classes, *_named()]))
     with st.form("rename", border=False):
         entered = {name: st.text_input(name, name, key=f"rename-{name}") for name in names}
@@ -61,7 +62,7 @@ def gold(user: Identity) -> None:
         service.store.set_gold(clip, label, user.name)
         st.rerun()
     table(["clip", "label"], [[key, value] for key, value in sorted(known.items())],
-          "None yet.")  # fmt: skip
+          "None yet.", text=True)  # fmt: skip
     if known:
         gone = st.selectbox("Gold no more", sorted(known), index=None)
         if gone and st.button("Take it out"):
@@ -74,14 +75,14 @@ def backup(user: Identity) -> None:
     service = running()
     folder = service.paths.labeling / "backups"
     st.caption(f"Copies go to {folder}; people may go on labeling meanwhile.")
-    left, right = st.columns(2)
-    if left.button("Back up now", type="primary"):
+    buttons = st.container(horizontal=True)
+    if buttons.button("Back up now", type="primary"):
         path = folder / f"labels-{datetime.now(UTC):%Y%m%d-%H%M%S}.db"
         folder.mkdir(parents=True, exist_ok=True)
         service.store.backup(path)
         service.store.record(user.name, "backup", {"file": path.name})
         st.success(f"Written: {path.name}, {path.stat().st_size / 1e6:.1f} MB.")
-    if right.button("Check the store"):
+    if buttons.button("Check the store"):
         problems = service.store.check()
         if problems:
             st.error("\n\n".join(problems))
@@ -89,7 +90,7 @@ def backup(user: Identity) -> None:
             st.success("The store is whole.")
     found = sorted(folder.glob("*.db"), reverse=True)
     table(["file", "MB"], [[one.name, f"{one.stat().st_size / 1e6:.1f}"] for one in found],
-          "No backup yet.")  # fmt: skip
+          "No backup yet.", text=True)  # fmt: skip
 
 
 def audit(user: Identity) -> None:
@@ -98,7 +99,11 @@ def audit(user: Identity) -> None:
     rows = running().store.audit(_ROWS, (page - 1) * _ROWS)
     cells = [
         [row.at[:19].replace("T", " "), row.actor, row.action,
-         json.dumps(row.detail, ensure_ascii=False)[:200]]
+         _short(json.dumps(row.detail, ensure_ascii=False))]
         for row in rows
     ]  # fmt: skip
-    table(["time (UTC)", "who", "what", "detail"], cells, "Nothing on this page.")
+    table(["time (UTC)", "who", "what", "detail"], cells, "Nothing on this page.", text=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

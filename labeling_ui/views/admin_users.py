@@ -23,8 +23,8 @@ def show(user: Identity) -> None:
     table(
         ["name", "role", "may sign in", "since"],
         [[one.name, one.role, "yes" if one.active else "no", one.added_at[:10]] for one in known],
-        "",
-    )
+        "", text=True,
+    )  # fmt: skip
     left, right = st.columns(2, gap="large")
     with left:
         _add(user, first=not known)
@@ -58,9 +58,10 @@ def _change(user: Identity, known: list[User]) -> None:
         if st.form_submit_button("Set password"):
             _attempt(lambda: users.set_password(chosen.name, password, user.name),
                      "The password is set; sessions with the old one are over.")  # fmt: skip
-    if st.button("Sign in no more" if chosen.active else "Let in again"):
+    if st.button(f"Block {chosen.name}" if chosen.active else f"Let {chosen.name} in again"):
         _attempt(lambda: users.set_active(chosen.name, not chosen.active, user.name),
-                 "Their votes stay." if chosen.active else "They may sign in.")  # fmt: skip
+                 f"{chosen.name} is blocked; the votes stay." if chosen.active
+                 else f"{chosen.name} may sign in.")  # fmt: skip
 
 
 def _attempt(change: Callable[[], object], success: str) -> None:

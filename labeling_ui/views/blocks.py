@@ -17,6 +17,9 @@ _STYLE = """<style>
 .vg th { font-weight: 500; opacity: .7; }
 .vg th:first-child, .vg td:first-child { text-align: left; padding-left: 0; }
 .vg td:first-child { white-space: normal; overflow-wrap: anywhere; }
+.vg .text th, .vg .text td { text-align: left; }
+.vg .text td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
+.vg .text td:first-child { min-width: 10.5rem; }
 .vg .bars { display: grid; grid-template-columns: minmax(4rem, max-content) 1fr max-content;
   gap: .45rem .8rem; align-items: center; }
 .vg .bar { height: .75rem; border-radius: .25rem; background: rgba(128, 136, 148, .18); }
@@ -25,13 +28,16 @@ _STYLE = """<style>
 </style>"""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], empty: str, text: bool = False
+) -> None:
     """Show a table of plain text.
 
     Args:
         header: of its columns.
         rows: its cells.
         empty: what is said where there are no rows.
+        text: cells are words of any length, not figures.
     """
     if not rows:
         st.caption(empty)
@@ -41,7 +47,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> N
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
     body = "".join(line(row, "td") for row in rows)
-    st.html(f'{_STYLE}<div class="vg"><table>{line(header, "th")}{body}</table></div>')
+    kind = "text" if text else "figures"
+    st.html(
+        f'{_STYLE}<div class="vg"><table class="{kind}">{line(header, "th")}{body}</table></div>'
+    )
 
 
 def bars(counts: Mapping[str, int], colors: Mapping[str, str]) -> None:

@@ -53,7 +53,7 @@ def _figures(user: Identity) -> None:
     gold = store.gold()
     key = (votes[-1].vote_id if votes else 0, hash(frozenset(gold.items())))
     agreed = _agreement(votes, classes, gold, key)
-    _people(where, agreed, user)
+    _people(where, _on_gold(votes, gold, agreed, user), user)
     _agreement_of(agreed, user)
 
 
@@ -67,7 +67,7 @@ def _headline(where: Progress, labeled: int, clips: int) -> None:
     columns[3].metric("Time left at this pace", hours(where.hours_left))
 
 
-@st.cache_data(show_spinner=False, max_entries=2)
+@st.cache_data(show_spinner=False, max_entries=4)
 def _agreement(
     _votes: Sequence[Vote], _classes: Sequence[str], _gold: Mapping[str, str],
     key: tuple[int, int],
@@ -76,10 +76,24 @@ def _agreement(
     return agreement(_votes, _classes, _gold)
 
 
-def _people(where: Progress, agreed: Agreement, user: Identity) -> None:
+def _on_gold(
+    votes: Sequence[Vote], gold: Mapping[str, str], agreed: Agreement, user: Identity
+) -> Mapping[str, OnGold]:
+    """Return who was right on gold clips; for annotators as of this morning.
+
+    A figure that moved with each vote would tell them which clips are gold, and what to answer.
+    """
+    if user.may("reviewer"):
+        return agreed.everything.on_gold
+    today = datetime.now(UTC).date().isoformat()
+    before = [vote for vote in votes if vote.voted_at < today]
+    key = (before[-1].vote_id if before else 0, hash(frozenset(gold.items())))
+    return _agreement(before, running().config.classes, gold, key).everything.on_gold
+
+
+def _people(where: Progress, gold: Mapping[str, OnGold], user: Identity) -> None:
     """Show each annotator's pace and accuracy; an annotator sees only their own accuracy."""
     st.subheader("Annotators")
-    gold = agreed.everything.on_gold
     rows = [
         [
             person.name, str(person.clips), str(person.last_hour),
@@ -91,7 +105,8 @@ def _people(where: Progress, agreed: Agreement, user: Identity) -> None:
         for person in where.people
     ]  # fmt: skip
     header = ["", "clips", "last hour", "per hour at work", "median time a clip",
-              "right on gold clips", "last vote (UTC)"]  # fmt: skip
+              "right on gold clips" if user.may("reviewer") else "right on gold clips until today",
+              "last vote (UTC)"]  # fmt: skip
     table(header, rows, "Nobody has voted yet.")
 
 

@@ -15,8 +15,12 @@ from vigil.labels.rows import VideoRow
 
 def page(user: Identity) -> None:
     """Show the clips of the video that the address names, else of the last or the first one."""
-    wanted = st.query_params.get("video") or st.session_state.get("video", "")
-    video = _video(wanted)
+    wanted = st.query_params.get("video", "")
+    video = _video(wanted) if wanted else _last()
+    if video is None and wanted:
+        st.warning("There is no such video, or it has no clips any more.")
+        st.page_link(st.session_state["pages"]["videos"], label="All videos")
+        return
     if video is None:
         st.info("There are no clips yet: `dvc repro clips` cuts them.")
         return
@@ -34,13 +38,15 @@ def queue(user: Identity) -> None:
 
 
 def _video(key: str) -> VideoRow | None:
-    store = running().store
-    if key:
-        try:
-            return store.video_by_key(key)
-        except NotFound:
-            st.toast("That video has no clips any more.")
-    return next(iter(store.videos()), None)
+    try:
+        return running().store.video_by_key(key)
+    except NotFound:
+        return None
+
+
+def _last() -> VideoRow | None:
+    """Return the video of before, else the first one."""
+    return _video(st.session_state.get("video", "")) or next(iter(running().store.videos()), None)
 
 
 def _finished(place: st.delta_generator.DeltaGenerator, video: VideoRow, user: Identity) -> None:

@@ -12,10 +12,13 @@ from labeling_ui.auth import Identity, current_user
 from labeling_ui.views import account, admin, dashboard, label, review, videos
 
 _ICON = Path(__file__).parent.parent / "icon.png"  # else Streamlit asks a font server for one
-# Streamlit leaves a hand's breadth of white above the page, which clips can use.
+# Streamlit leaves a hand's breadth of white above the page, which clips can use, and writes white
+# on the dark theme's light blue, which nobody can read.
 _ROOM = """<style>
 .stMainBlockContainer { padding: 4.4rem 1.75rem 2rem; }
 .stAppHeader { border-bottom: 1px solid rgba(128, 136, 148, .22); }
+.stApp button[kind^="primary"]:enabled { background: #2456c7; border-color: #2456c7; color: #fff; }
+.stApp button[kind^="primary"]:enabled:hover { background: #1d48ab; border-color: #1d48ab; }
 </style>"""
 
 

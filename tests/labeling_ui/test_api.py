@@ -94,6 +94,7 @@ BAD: dict[str, dict[str, Any]] = {
     "too many persons": {"track_ids": list(range(101))},
     "unknown suggestion": {"suggested": "no such class"},
     "endless looking": {"seconds": 1e9},
+    "from the future": {"age_s": -1},
     "short token": {"token": "x"},
     "odd token": {"token": "a b c d e f g h i"},
     "somebody else's name": {"annotator": "bob"},
@@ -151,6 +152,21 @@ def test_the_same_token_is_the_same_vote_once(ann: Annotator, team: Project) -> 
     saved = [one for one in store.votes() if one.token == vote["token"]]
     store.close()
     assert len(saved) == 1
+
+
+def test_a_vote_from_an_old_tab_is_kept_and_the_newer_one_told(server: Server) -> None:
+    adam = server.sign_in("adam")
+    clip = adam.clips(1)[0]["key"]
+    adam.vote({"clip": clip, "kind": "label", "label": CLASSES[1]}).raise_for_status()
+    old = {"clip": clip, "token": token(), "kind": "label", "label": CLASSES[2]}
+    for age in (3600.0, 3601.5):
+        (answer,) = adam.vote(old | {"age_s": age}).raise_for_status().json()["votes"]
+        assert (answer["token"], answer["late"]) == (old["token"], True)
+        assert answer["stands"]["label"] == CLASSES[1]
+    assert adam.clips(1)[0]["mine"]["label"] == CLASSES[1]
+    (fresh,) = adam.vote(old | {"token": token(), "age_s": 0.2}).json()["votes"]
+    assert "late" not in fresh
+    assert adam.clips(1)[0]["mine"]["label"] == CLASSES[2]
 
 
 def test_a_token_of_somebody_else_s_vote_is_refused(ann: Annotator, bob: Annotator) -> None:
@@ -211,6 +227,12 @@ def test_two_people_on_one_clip_do_not_see_or_lose_each_other_s_votes(
     assert rita.post("/api/adjudicate", {"votes": [decision]}).status_code == 201
     assert clip not in [one["key"] for one in rita.get("/api/disputed")["clips"]]
     assert ann.clips(1)[2]["mine"]["label"] == CLASSES[0], "no vote is ever taken away"
+
+
+def test_the_order_of_a_page_of_the_queue_tells_nothing(server: Server) -> None:
+    keys = [clip["key"] for clip in server.sign_in("adam").get("/api/queue", n=5)["clips"]]
+    assert len(keys) > 1
+    assert keys == sorted(keys), "keys are random, and so is their order"
 
 
 def test_the_queue_gives_clips_that_are_not_labeled_yet(server: Server) -> None:

@@ -245,6 +245,23 @@ def test_a_damaged_file_of_users_lets_nobody_in(tmp_path: Path) -> None:
         keeper.identify(sessions.start("ann", Door.PASSWORD))
 
 
+@pytest.mark.parametrize(
+    "kept",
+    ['{"x": {"name": "ann", "started_at": 1.0}}', '["ann"]', '{"x": "ann"}', "{", "", "\udcff",
+     '{"x": {"name": "ann", "door": "window", "started_at": 1.0, "stamp": ""}}', "[" * 100_000],
+)  # fmt: skip
+def test_sessions_of_another_form_are_dropped_and_everybody_signs_in_again(
+    tmp_path: Path, kept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sessions.json"
+    path.write_bytes(kept.encode("utf-8", "surrogateescape"))
+    sessions = Sessions(path, 60)
+    assert "everybody signs in again" in caplog.text
+    assert sessions.find("x") is None
+    token = sessions.start("ann", Door.PASSWORD)
+    assert Sessions(path, 60).find(token) is not None
+
+
 def test_a_session_ends_with_its_time_and_the_oldest_makes_room(tmp_path: Path) -> None:
     now = [0.0]
     sessions = Sessions(tmp_path / "sessions.json", 60, lambda: now[0], most=5)

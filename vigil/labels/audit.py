@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -14,7 +14,12 @@ from vigil.labels.tables import AuditTable
 
 def now() -> str:
     """Return the time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return ago(0.0)
+
+
+def ago(seconds: float) -> str:
+    """Return the time of some seconds ago, as `now` writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
 
 
 def record(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from vigil.errors import Conflict, NotFound
 from vigil.labels.audit import now, record
+from vigil.labels.late import find_late, retractions
 from vigil.labels.tables import ClipTable, VoteTable
 from vigil.labels.votes import Draft
 
@@ -73,7 +74,9 @@ def _known(connection: Connection, tokens: Sequence[str]) -> dict[str, Row[Any]]
 
 
 def _same(row: Row[Any], draft: Draft) -> bool:
-    return all(row._mapping[name] == value for name, value in _columns(draft).items())
+    said = _columns(draft)
+    del said["decided_at"]  # reckoned anew from its age each time it is sent
+    return all(row._mapping[name] == value for name, value in said.items())
 
 
 def _columns(draft: Draft) -> dict[str, Any]:
@@ -96,7 +99,11 @@ def _save(connection: Connection, drafts: Sequence[Draft]) -> dict[str, int]:
         _columns(draft) | {"fingerprint": cut[draft.clip_id], "action": first[draft.annotator]}
         for draft in drafts
     ]
-    return save_rows(connection, rows, "cast")
+    late = find_late(connection, drafts)
+    ids = save_rows(connection, rows, "cast")
+    back = [row | {"fingerprint": cut[row["clip_id"]]} for row in retractions(late, ids)]
+    save_rows(connection, back, "late")
+    return ids
 
 
 def save_rows(

@@ -9,7 +9,7 @@ from vigil.errors import InputError
 from vigil.labels.votes import Draft, Kind, Source
 
 _MOST = {"token": 100, "clip_id": 320, "annotator": 100, "label": 200, "reason": 2000,
-         "suggested": 200}  # fmt: skip
+         "suggested": 200, "decided_at": 40}  # fmt: skip
 _NEEDED = ("token", "clip_id", "annotator")
 _MAX_TRACKS = 1000
 _MAX_TRACK_ID = 2**31 - 1

@@ -78,6 +78,7 @@ class VoteTable(Base):
     seconds: Mapped[float | None] = mapped_column(Float(53))
     retracts: Mapped[int | None] = mapped_column(ForeignKey("votes.vote_id"), index=True)
     voted_at: Mapped[str] = mapped_column(String(40))
+    decided_at: Mapped[str] = mapped_column(String(40), server_default="")
     fingerprint: Mapped[str] = mapped_column(String(64))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, exists, func, select
 from sqlalchemy.orm import aliased
 
 from vigil.errors import Conflict
+from vigil.labels import late
 from vigil.labels.casting import save_rows
 from vigil.labels.tables import ClipTable, VoteTable
 from vigil.labels.votes import Kind, Source
@@ -64,12 +65,12 @@ def redo(connection: Connection, annotator: str, token: str) -> list[int]:
     if before is not None:
         return before
     newest = select(func.max(_decisions(annotator).subquery().c.vote_id)).scalar_subquery()
-    undone = _Target
+    undone = _Target  # what arrived late gave way to a newer decision; no key brings it back
     undos = (
         select(VoteTable.__table__)
         .join(undone, undone.vote_id == VoteTable.retracts)
         .where(VoteTable.annotator == annotator, undone.kind != Kind.RETRACT.value, ~_REDONE)
-        .where(VoteTable.vote_id > newest)
+        .where(VoteTable.vote_id > newest, VoteTable.reason != late.REASON)
     )
     last = connection.execute(undos.order_by(VoteTable.vote_id.desc()).limit(1)).first()
     if last is None:

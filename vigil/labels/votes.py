@@ -44,6 +44,8 @@ class Draft:
         suggested: the label that was shown as a suggestion, None where none was seen.
         seconds: from the clip being shown to the decision, or None.
         retracts: id of the vote that an undo takes back, else None.
+        decided_at: ISO 8601 time in UTC, to the millisecond, of the decision where that was well
+            before it was sent; empty: when it is saved. See `vigil.labels.late`.
     """
 
     token: str
@@ -59,6 +61,7 @@ class Draft:
     suggested: str | None = None
     seconds: float | None = None
     retracts: int | None = None
+    decided_at: str = ""
 
 
 @dataclass(frozen=True)

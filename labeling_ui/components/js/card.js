@@ -8,7 +8,7 @@ class Card {
     this.badges = h("div", { class: "badges" });
     this.verdict = h("div", { class: "verdict" });
     this.hint = h("button", { type: "button", class: "suggestion", onclick: click(() => surface.accept(item)) });
-    this.buttons = surface.options.classes.slice(0, 9).map((one, index) => this.labelButton(one, index));
+    this.buttons = surface.options.classes.map((one, index) => one.key && this.labelButton(one, index)).filter(Boolean);
     this.choice = this.dropdown();
     this.stage.frameBox.append(this.badges);
     this.node = h("article", {

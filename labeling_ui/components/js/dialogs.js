@@ -4,7 +4,7 @@ class Dialogs {
   constructor(surface) {
     this.surface = surface;
     this.node = h("dialog", { class: "dialog" });
-    this.node.addEventListener("close", () => this.node.replaceChildren());
+    this.node.addEventListener("close", () => this.open || this.node.replaceChildren()); // it comes late
     this.node.addEventListener("click", (event) => event.target === this.node && this.node.close());
     this.node.addEventListener("keydown", (event) => this.pressed(event));
   }

@@ -103,6 +103,7 @@ class Keys {
     this.bound = new Map();
     for (const [command, names] of commandKeys(classKeys)) for (const name of names) this.bound.set(name, [command]);
     classKeys.forEach((key, index) => {
+      if (!key) return; // more classes than keys; the place of the others stays
       this.bound.set(key, ["label", index]);
       this.bound.set(`Shift+${key}`, ["labelPage", index]);
     });

@@ -3,6 +3,7 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10000;
+const MOST_AGE_S = 31536000;
 const SIGNED_OUT = "signed out";
 
 class Outbox {
@@ -66,7 +67,7 @@ class Outbox {
 
   async attempt(entry) {
     try {
-      const answer = await this.api.post(entry.path, entry.body);
+      const answer = await this.api.post(entry.path, this.aged(entry));
       this.forget(entry);
       this.listener(entry, "saved", answer);
     } catch (error) {
@@ -75,6 +76,14 @@ class Outbox {
       this.listener(entry, "refused", error);
     }
     return true;
+  }
+
+  // How old a decision is when it is sent: what was decided since, elsewhere, goes before it.
+  aged({ key, body }) {
+    if (!body.votes) return body;
+    const since = Date.now() - Number(key.slice(this.prefix.length).split("-")[0]);
+    const age = Math.min(Math.max(since / 1000 || 0, 0), MOST_AGE_S);
+    return { ...body, votes: body.votes.map((vote) => ({ ...vote, age_s: age })) };
   }
 
   later(entry, error) {

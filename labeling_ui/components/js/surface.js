@@ -33,7 +33,7 @@ class Surface {
     }
     if (this.closed) return undefined;
     this.voting = new Voting(this);
-    this.keys = new Keys(this.options.classes.map((one) => one.key).filter(Boolean), (...command) => this.act(...command));
+    this.keys = new Keys(this.options.classes.map((one) => one.key), (...command) => this.act(...command));
     this.focusView = new FocusView(this);
     this.dialogs = new Dialogs(this);
     this.toolbar = new Toolbar(this);

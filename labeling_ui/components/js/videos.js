@@ -82,7 +82,7 @@ class VideoList {
         this.open(video.key);
       },
     },
-    image, h("span", { class: "name" }, h("b", {}, video.video), h("span", { class: "small" }, `${clockTime(video.duration_s)} · ${video.n_clips} clips`)),
+    image, h("span", { class: "name" }, h("b", {}, video.video), h("span", { class: "small" }, `${clockTime(Math.round(video.duration_s)).slice(0, -3)} · ${video.n_clips} ${video.n_clips === 1 ? "clip" : "clips"}`)),
     bar, h("span", { class: "count" }, `${video.mine} of ${video.n_clips}`),
     h("span", { class: `video-state ${state}` }, icon({ open: "film", going: "clock", done: "check", team: "check" }[state]), STATE_WORDS[state]));
   }

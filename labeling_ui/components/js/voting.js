@@ -48,13 +48,15 @@ class Voting {
   saved(entry, answer) {
     const { surface } = this;
     const waiting = new Set(this.outbox.entries.flatMap((one) => one.clips));
-    const changes = answer.clips || answer.votes.map((vote, index) => ({ key: entry.clips[index], mine: vote }));
+    const changes = answer.clips || answer.votes.map((vote, index) => ({ key: entry.clips[index], mine: vote.late ? vote.stands : vote }));
     for (const { key, mine } of changes) {
       const item = surface.items.find((one) => one.key === key);
       if (!item || waiting.has(key)) continue;
       item.take({ ...item.clip, mine });
       surface.changed(item);
     }
+    const late = (answer.votes || []).filter((vote) => vote.late).length;
+    if (late) surface.say(`${late === 1 ? "A label" : `${late} labels`} kept in this browser came after newer ones of yours: saved, and the newer ones stand`, "warn");
     if (answer.clips) surface.turned(entry.path, changes.map((one) => one.key));
   }
 }
