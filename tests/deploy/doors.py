@@ -92,7 +92,13 @@ class Proxy:
             self._process = subprocess.Popen(
                 command, env=os.environ | self.env, stdout=log, stderr=log
             )
-        self.wait_until(lambda: self._loaded() and get(f"{self.status}/ready")[0] == self.expected)
+        try:
+            self.wait_until(
+                lambda: self._loaded() and get(f"{self.status}/ready")[0] == self.expected
+            )
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
