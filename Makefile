@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving verify soak
+.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving verify soak drift
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 
 verify: $(READY) ## Judge the exported MODEL (protogcn) against the served one: ship or don't
 	@python -m stages.verify --params $(PARAMS) --model $(MODEL)
+
+drift: $(READY) ## Hold what is served against the training: report, metrics, what to label
+	@python -m stages.drift --params $(PARAMS)
 
 soak: $(READY) ## Load the served MODEL for 20 minutes, with bad requests and reloads
 	@python -m stages.soak --params $(PARAMS) --model $(MODEL)
