@@ -23,7 +23,7 @@ export YOLO_CONFIG_DIR := $(CURDIR)/.vigil/ultralytics
 export MPLCONFIGDIR := $(CURDIR)/.vigil/matplotlib
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving verify soak
+.PHONY: help setup demo test check label bench-label serve bench bench-protogcn tune real study study-clip public demo-weights clean bench-paper bench-trust tune-serving verify soak drift
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,8 @@ demo: $(READY) ## From synthetic footage to a served, measured recognizer, end t
 
 test: $(READY) ## Run the whole test suite
 	@requirements/system.sh --browser || echo "test: no Chromium: the browser's tests are skipped"
+	@requirements/system.sh --proxy || echo "test: no HAProxy: the proxy's tests are skipped"
+	@requirements/system.sh --promtool || echo "test: no promtool: the alerts' tests are skipped"
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## Format, lint, types and the fast tests
@@ -65,6 +67,9 @@ serve: $(READY) ## Serve triton_repo on loopback until Ctrl-C
 
 verify: $(READY) ## Judge the exported MODEL (protogcn) against the served one: ship or don't
 	@python -m stages.verify --params $(PARAMS) --model $(MODEL)
+
+drift: $(READY) ## Hold what is served against the training: report, metrics, what to label
+	@python -m stages.drift --params $(PARAMS)
 
 soak: $(READY) ## Load the served MODEL for 20 minutes, with bad requests and reloads
 	@python -m stages.soak --params $(PARAMS) --model $(MODEL)
@@ -101,11 +106,11 @@ public: $(READY) ## Import a public skeleton file and train on it: FILE=, MODEL=
 	@for stage in train evaluate export; do \
 	    python -m stages.$$stage --params $(PARAMS) --model $(or $(MODEL),protogcn); done
 
-demo-weights: $(READY) ## Train the demo's five small networks from nothing (hours on a CPU)
+demo-weights: $(READY) ## Train the demo's six small networks from nothing (hours on a CPU)
 	@python -m stages.demo_weights
 
 clean: ## Remove everything the stages made, but no footage, label or model you brought
 	@rm -rf .vigil .real reports/stages reports/demo data/demo data/timelines data/tracks data/masks \
 	    data/masked data/proxies data/skeletons data/embeddings data/dataset \
 	    data/clips.parquet \
-	    data/frame_scores data/suggestions.csv
+	    data/frame_scores data/suggestions.csv data/reference

@@ -1,17 +1,35 @@
 #!/usr/bin/env bash
-# Debian packages that no wheel carries: Triton's Python stub links the system's libpython, and with
-# `--browser` the tests of the labeling UI get a Chromium (they are skipped where it cannot be had).
+# Debian packages that no wheel carries: Triton's Python stub links the system's libpython. With
+# `--browser`, `--proxy` or `--promtool` the tests get Chromium, HAProxy or Prometheus's checker of
+# rules (they are skipped where it cannot be had).
 set -euo pipefail
-if [ "${1:-}" = --browser ]; then
-    if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then exit 0; fi
+here() { command -v "$@" >/dev/null; }
+case "${1:-}" in
+--browser)
+    if here chromium || here chromium-browser; then exit 0; fi
     package=chromium wanted=Chromium
-else
+    ;;
+--proxy)
+    if PATH="$PATH:/usr/sbin" here haproxy; then exit 0; fi
+    package=haproxy wanted=HAProxy
+    ;;
+--promtool)    # taken out of its package: installed, that would start a server of its own
+    if PATH="$PATH:.vigil/bin" here promtool; then exit 0; fi
+    folder=$(mktemp -d) place=$PWD/.vigil/bin
+    trap 'rm -rf "$folder"' EXIT
+    echo "setup: fetching promtool from the Debian package prometheus"
+    (cd "$folder" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) >&2
+    mkdir -p "$place" && install "$folder/usr/bin/promtool" "$place/promtool"
+    exit 0
+    ;;
+*)
     version=$(${PYTHON:-python3.11} -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     library="libpython$version.so.1.0"
     if ldconfig -p | grep -q "$library"; then exit 0; fi
     package="libpython$version" wanted="$library"
-fi
-if [ "$(id -u)" -eq 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else
+    ;;
+esac
+if [ "$(id -u)" -eq 0 ]; then sudo=; elif here sudo; then sudo=sudo; else
     echo "setup: expected $wanted, got none; install it with: apt-get install $package" >&2
     exit 1
 fi

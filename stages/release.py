@@ -15,7 +15,7 @@ from vigil.paths import Paths
 from vigil.release.live import models
 from vigil.release.project import live_model, publish, report, verify
 from vigil.release.publish import rollback
-from vigil.serving.control import Control
+from vigil.serving.control import Control, admin_key
 from vigil.serving.service import serve
 
 ACTIONS = ("serve", "verify", "publish", "rollback", "list")
@@ -25,7 +25,8 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     """Do what the first argument says."""
     name, live = arguments.model, live_model(config, paths, arguments.model)
     urls = arguments.url or [f"127.0.0.1:{config.serve.http_port}"]
-    servers = [] if arguments.offline else [Control(u, config.release.timeout_s) for u in urls]
+    key = admin_key(arguments.key)
+    servers = [Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline]
     if arguments.action == "serve":
         live.repository.mkdir(parents=True, exist_ok=True)
         say = partial(print, flush=True)
@@ -64,6 +65,7 @@ def cli() -> None:
         ("--model", {"default": "protogcn", "help": "recognizer, ensemble or fusion"}),
         ("--url", {"action": "append", "help": "host:port of a server's HTTP endpoint; repeat"}),
         ("--offline", {"action": "store_true", "help": "write only: no server runs"}),
+        ("--key", {"help": "file with the admin key of a restricted server"}),
         ("--to", {"type": int, "help": "version to go back to"}),
     )
 

@@ -138,6 +138,15 @@ class Paths:
         """CSV of what served recognizers suggest; no stage makes it."""
         return self.labeling / "suggestions.csv"
 
+    def reference(self, name: str) -> Path:
+        """Return the JSON of what `name`'s inputs and answers looked like when it was made."""
+        return self.data / "reference" / f"{name}.json"
+
+    @property
+    def drift_report(self) -> Path:
+        """Folder of the report on what is served: JSON, page, metrics and what to label."""
+        return self.reports / "drift"
+
     def model(self, name: str) -> Path:
         """Return the folder of checkpoints and exports of the recognizer `name`."""
         return self.models / name

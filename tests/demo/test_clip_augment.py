@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vigil.demo.captions import KINDS
 from vigil.demo.clip_augment import Motion, augment, motions, move
@@ -11,7 +12,7 @@ from vigil.demo.clip_augment import Motion, augment, motions, move
 PERSON, PAIR = KINDS.index("person"), KINDS.index("pair")
 
 
-def theta(zoom: float, flip: float, x: float, y: float) -> np.ndarray:
+def theta(zoom: float, flip: float, x: float, y: float) -> NDArray[np.float32]:
     return np.array([[[zoom * flip, 0, x], [0, zoom, y]]], np.float32)
 
 

@@ -72,7 +72,7 @@ FLOORS = [
         "vigil.frame_page",
         "vigil.clip_study",
     },
-    {"vigil.reporting", "vigil.release"},
+    {"vigil.reporting", "vigil.release", "vigil.watching"},
     {"vigil.demo", "vigil.real"},
     {"vigil.study"},
     {"labeling_ui"},

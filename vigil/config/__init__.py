@@ -74,6 +74,7 @@ from vigil.config.results import (
     ServeSection,
     TuneServingSection,
 )
+from vigil.config.watching import DriftSection, ReferenceSection, RequestLogSection
 from vigil.errors import InputError
 from vigil.paths import Paths
 
@@ -96,6 +97,7 @@ __all__ = [
     "Consensus",
     "DatasetSection",
     "DetectorSection",
+    "DriftSection",
     "EmbedSection",
     "EnsembleSection",
     "EvaluateSection",
@@ -120,7 +122,9 @@ __all__ = [
     "ProtoGCNSection",
     "ProxySection",
     "RecognizerSection",
+    "ReferenceSection",
     "ReleaseSection",
+    "RequestLogSection",
     "Role",
     "STGCNPPSection",
     "STGCNSection",
@@ -192,6 +196,9 @@ class Config(Section):
     gate: GateSection
     release: ReleaseSection
     canary: CanarySection
+    request_log: RequestLogSection
+    reference: ReferenceSection
+    drift: DriftSection
     benchmark: BenchmarkSection
     tune: TuneSection
     labeling: LabelingSection

@@ -49,8 +49,9 @@ def summarize(
         f"  quality        {_short(paths, paths.reports / model / 'index.html')}; for programs: "
         f"{_short(paths, paths.reports / f'{model}.json')}",
         *_frames(paths),
-        f"  speed          {_short(paths, paths.reports / 'benchmark.json')}, "
-        f"{_short(paths, paths.reports / 'benchmark.png')}",
+        f"  speed          {_short(paths, paths.reports / 'benchmark.html')}; for programs: "
+        f"{_short(paths, paths.reports / 'benchmark.json')}",
+        "  label          make label: the same clips in your browser",
         f"  annotated      {', '.join(_short(paths, video) for video in videos)}",
         f"  masked         {_short(paths, paths.masked)}/",
         "",

@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from vigil.errors import (
     DeadlineExceeded,
+    InputError,
     InvalidRequest,
     ModelError,
     ModelNotFound,
@@ -20,20 +22,25 @@ from vigil.errors import (
 )
 from vigil.serving.repository import ModelConfig
 
+ADMIN_HEADER = "x-vigil-admin"  # as in deploy/triton/start.sh
 _POLL_S = 0.05
 
 
 class Control:
     """The admin side of one server. Safe to call from several threads: each call connects anew."""
 
-    def __init__(self, http_url: str, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, http_url: str, timeout_s: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Remember the address; nothing is asked yet.
 
         Args:
             http_url: `host:port` of the HTTP endpoint.
             timeout_s: longest wait for one answer, loading included, in seconds.
+            headers: sent with every request, such as the key of a restricted server.
         """
         self.http_url = http_url
+        self._headers = dict(headers or {})
         self.timeout_s = timeout_s
 
     def load(self, model: str, config: ModelConfig | None = None) -> None:
@@ -113,7 +120,7 @@ class Control:
         text = None if body is None else json.dumps(body)
         try:
             with closing(http.client.HTTPConnection(self.http_url, timeout=self.timeout_s)) as line:
-                line.request(method, path, text)
+                line.request(method, path, text, self._headers)
                 answer = line.getresponse()
                 content = answer.read()
         except TimeoutError as error:
@@ -134,6 +141,21 @@ class Control:
             raise ModelError(
                 f"{model}: expected the server to {action} it, got: {error}"
             ) from error
+
+
+def admin_key(file: str | Path | None) -> dict[str, str]:
+    """Return the header that opens a restricted server, none without a file.
+
+    Raises:
+        InputError: there is no such file, or it is empty.
+    """
+    if file is None:
+        return {}
+    path = Path(file)
+    key = path.read_text("utf-8").strip() if path.is_file() else ""
+    if not key:
+        raise InputError(f"{path}: expected a file with the server's admin key, got none")
+    return {ADMIN_HEADER: key}
 
 
 def refusal(subject: str, status: int, content: bytes) -> ServerError:

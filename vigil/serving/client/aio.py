@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,18 +41,22 @@ class AsyncClient:
         timeout_s: float = 30.0,
         retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
+        tls: bool | str | Path = False,
     ) -> None:
         """Remember where the server is; see `vigil.serving.client.sync.Client`."""
         self.url, self.protocol, self.timeout_s = url, protocol, timeout_s
         self._retry, self._headers = retry or Retry(), dict(headers or {})
         self._module = wire.client_module(protocol, aio=True)
+        self._security = wire.security(protocol, tls, aio=True)
         self._client: Any = None
 
     async def ready(self, model: str = "") -> bool:
         """Tell whether the server, or one of its models, says that it is ready."""
         try:
-            client = self._connection()
-            asked = client.is_model_ready(model) if model else client.is_server_ready()
+            client, sent = self._connection(), {"headers": dict(self._headers)}
+            asked = (
+                client.is_model_ready(model, **sent) if model else client.is_server_ready(**sent)
+            )
             return bool(await asyncio.wait_for(asked, self.timeout_s))
         except Exception:  # whatever the transport raises, nobody is there to answer
             return False
@@ -138,7 +143,7 @@ class AsyncClient:
 
     def _connection(self) -> Any:
         if self._client is None:
-            self._client = self._module.InferenceServerClient(self.url)
+            self._client = self._module.InferenceServerClient(self.url, **self._security)
         return self._client
 
     def _subject(self, call: Call) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ class Client:
         retry: Retry | None = None,
         shared_memory: bool = False,
         headers: Mapping[str, str] | None = None,
+        tls: bool | str | Path = False,
     ) -> None:
         """Remember where the server is; nothing is sent yet.
 
@@ -52,6 +54,10 @@ class Client:
             retry: when to try again; None: as `Retry` says by itself.
             shared_memory: send arrays through shared memory; the server is on this machine.
             headers: sent with every request, e.g. `authorization`.
+            tls: speak TLS and trust the public authorities (True), or those of a PEM file.
+
+        Raises:
+            InputError: there is no such PEM file.
         """
         self.url, self.protocol, self.timeout_s = url, protocol, timeout_s
         self._retry, self._shared = retry or Retry(), shared_memory
@@ -60,12 +66,15 @@ class Client:
         self._lanes: list[shared.Lane] = []
         self._specs: dict[str, tuple[TensorSpec, ...]] = {}
         self._module = wire.client_module(protocol, aio=False)
+        self._security = wire.security(protocol, tls, aio=False)
 
     def ready(self, model: str = "") -> bool:
         """Tell whether the server, or one of its models, says that it is ready."""
         try:
             client = self._client(self.timeout_s)
-            return bool(client.is_model_ready(model) if model else client.is_server_ready())
+            if model:
+                return bool(client.is_model_ready(model, headers=dict(self._headers)))
+            return bool(client.is_server_ready(headers=dict(self._headers)))
         except Exception:  # whatever the transport raises, nobody is there to answer
             self._forget()
             return False
@@ -206,7 +215,8 @@ class Client:
         found = {
             spec.name: lane.take(spec, rows, at) for spec, at in zip(kept, offsets, strict=True)
         }
-        return found | {spec.name: result.as_numpy(spec.name) for spec in specs if spec not in kept}
+        rest = {spec.name: result.as_numpy(spec.name) for spec in specs if spec not in kept}
+        return wire.answer_of(result, found | rest)
 
     def _outputs(self, model: str) -> tuple[TensorSpec, ...]:
         if model not in self._specs:
@@ -226,7 +236,7 @@ class Client:
         limits: dict[str, float] = {}
         if self.protocol == "http":
             limits = {"connection_timeout": limit_s, "network_timeout": limit_s}
-        return self._module.InferenceServerClient(self.url, **limits)
+        return self._module.InferenceServerClient(self.url, **limits, **self._security)
 
     def _lane(self, client: Any) -> shared.Lane:
         lane = getattr(self._local, "lane", None)
@@ -254,11 +264,12 @@ class Stream:
 
     Attributes:
         number: of the stream on the server.
+        version: of the model that answered last, as the server says.
     """
 
     def __init__(self, client: Client, model: str) -> None:
         """Begin a stream of `model`; nothing is sent yet."""
-        self._client, self._model, self.number = client, model, new_stream()
+        self._client, self._model, self.number, self.version = client, model, new_stream(), ""
         self._begun = self._ended = False
 
     def send(
@@ -277,7 +288,7 @@ class Stream:
         """
         place = Place(self.number, not self._begun, last)
         answer = self._client.call(frames_call(self._model, frames, time_s, place))
-        self._begun, self._ended = True, last
+        self._begun, self._ended, self.version = True, last, wire.version_of(answer)
         return Behaviour.of(answer)
 
     def end(self) -> Behaviour:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,12 +97,36 @@ def outputs_of(module: Any, call: Call) -> list[Any] | None:
     return found or None
 
 
-def arrays_of(result: Any) -> dict[str, Array]:
+class Answer(dict[str, Array]):
+    """Outputs by name, and which version of the model gave them.
+
+    Attributes:
+        version: as the server says.
+    """
+
+    version: str = ""
+
+
+def version_of(answer: Mapping[str, Array]) -> str:
+    """Return the version of the model that answered; empty where it is not known."""
+    return answer.version if isinstance(answer, Answer) else ""
+
+
+def answer_of(result: Any, arrays: Mapping[str, Array]) -> Answer:
+    """Return arrays as the answer that tritonclient's result carries."""
+    response = result.get_response()
+    answer = Answer(arrays)
+    told = response.get("model_version") if isinstance(response, dict) else response.model_version
+    answer.version = str(told or "")
+    return answer
+
+
+def arrays_of(result: Any) -> Answer:
     """Return the outputs of tritonclient's result by name."""
     response = result.get_response()
     listed = response["outputs"] if isinstance(response, dict) else response.outputs
     names = [one["name"] if isinstance(one, dict) else one.name for one in listed]
-    return {name: result.as_numpy(name) for name in names}
+    return answer_of(result, {name: result.as_numpy(name) for name in names})
 
 
 def client_module(protocol: TransportName, aio: bool) -> Any:
@@ -109,3 +134,29 @@ def client_module(protocol: TransportName, aio: bool) -> Any:
     from importlib import import_module
 
     return import_module(f"tritonclient.{protocol}{'.aio' if aio else ''}")
+
+
+def security(protocol: TransportName, tls: bool | str | Path, aio: bool) -> dict[str, Any]:
+    """Return the arguments with which tritonclient speaks TLS, none where `tls` is False.
+
+    Args:
+        protocol: `http` or `grpc`.
+        tls: True trusts the public authorities; a path trusts the certificates in that PEM file.
+        aio: the client is one for asyncio.
+
+    Raises:
+        InputError: no such file.
+    """
+    if tls is False:
+        return {}
+    authorities = None if tls is True else Path(tls)
+    if authorities is not None and not authorities.is_file():
+        raise InputError(f"{authorities}: expected a PEM file of certificates, got none")
+    file = None if authorities is None else str(authorities)
+    if protocol == "grpc":
+        return {"ssl": True, "root_certificates": file}
+    if aio:
+        import ssl
+
+        return {"ssl": True, "ssl_context": ssl.create_default_context(cafile=file)}
+    return {"ssl": True, "ssl_options": {"ca_certs": file} if file else {}}

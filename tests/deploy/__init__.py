@@ -1,0 +1,1 @@
+"""Tests of what is deployed: the proxy's rules, manifests, alerts."""

@@ -1,0 +1,1 @@
+"""Tests of request logs, references and drift."""
