@@ -18,6 +18,7 @@ from vigil.config import Config, load
 from vigil.errors import InputError
 from vigil.labels.consensus import State, settle
 from vigil.labels.detail import Detail, detail, events_of
+from vigil.labels.migrating import head
 from vigil.labels.project import open_store
 from vigil.labels.publishing import Published, publish
 from vigil.labels.snapshot import Snapshot, snapshot
@@ -149,7 +150,7 @@ def test_the_same_votes_give_the_same_bytes(project: Project) -> None:
     told = json.loads(first.path.with_suffix(".json").read_text())
     assert told["labels"] == {"file": "labels.csv", "sha256": first.sha256, "rows": 2}
     assert told["events"]["sha256"] == hashlib.sha256(bytes_[1]).hexdigest()
-    assert (told["consensus"], told["min_votes"], told["store_schema"]) == ("majority", 1, "0002")
+    assert (told["consensus"], told["min_votes"], told["store_schema"]) == ("majority", 1, head())
     assert told["states"]["disputed"] == 1
     assert project[2].audit(1)[0].action == "publish"
 

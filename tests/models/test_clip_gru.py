@@ -183,7 +183,7 @@ def test_a_training_without_embeddings_is_one_line(tmp_path: Path) -> None:
 
 
 def test_every_clip_has_its_answer_whatever_its_number_of_sequences() -> None:
-    reads = reading(section(), config().dataset)
+    reads = reading(section(pool="max"), config().dataset)
     nobody = clip(2, 0, people=0)
     rows = [clip(0, 1), nobody, clip(1, 0, people=1)]
     batch = reads.batch(rows)
