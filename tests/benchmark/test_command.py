@@ -77,7 +77,7 @@ def test_a_file_of_the_wrong_shape_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_server_that_dies_leaves_partial_results_and_exit_4(tmp_path: Path) -> None:
     with known_server(ms=3, die_after=180) as url:
-        code, out, err = bench("run", "--url", url, *QUICK, "--concurrency", "2", "2", "2", "2",
+        code, out, err = bench("run", "--url", url, *QUICK, "--concurrency", *["2"] * 60,
                                "--out", str(tmp_path))  # fmt: skip
     assert code == 4
     assert "the server is gone" in err
