@@ -171,8 +171,9 @@ def test_event_and_persons_are_told_in_focus_mode(desk: Desk, team: Project) -> 
     desk.press("ArrowRight", "Enter")
     focus = desk.page.locator(".focus")
     focus.locator(".persons .person").first.wait_for()
-    desk.press("b", "Space", "i")
-    desk.press(*["."] * 6, "o")
+    desk.press("b", "Space")
+    desk.page.wait_for_timeout(400)  # the picture on which the player comes to rest
+    desk.press("i", *["."] * 6, "o")
     assert "–" in focus.locator(".group", has_text="When").inner_text()
     box = focus.locator(".picture").bounding_box()
     scale = box["width"] / 512  # the film fills the width

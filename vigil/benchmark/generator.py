@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import selectors
 import time
 from collections import deque
@@ -23,7 +24,8 @@ _WARMUP_LIMIT_S = 30.0  # after which the window opens though a caller still wai
 _FAILED_PAUSE_S = 0.01
 _FIRST_LANES = 16
 _YIELD_EVERY = 16
-_SELECT_LIMIT = 400  # connections; beyond, select() runs out of file descriptors
+_SELECT_LIMIT = 1024  # file descriptors that select() knows
+_SPARE = 64  # of them for what else is opened meanwhile
 _now = time.perf_counter
 
 
@@ -94,12 +96,19 @@ def drive(
         gc.enable()
 
 
+def _next_descriptor() -> int:
+    """Return the number that the next open file will have."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
+
+
 class _Watch:
     """Reads what the client itself spends: processor time, and time in which it did not wait."""
 
     def __init__(self, lanes: int) -> None:
         # select() has timers exact to microseconds; epoll's go by milliseconds.
-        exact = lanes <= _SELECT_LIMIT
+        exact = _next_descriptor() + lanes + _SPARE < _SELECT_LIMIT
         self.selector = selectors.SelectSelector() if exact else selectors.DefaultSelector()
         self.idle = 0.0
         self._select = self.selector.select
