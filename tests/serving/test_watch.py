@@ -146,6 +146,8 @@ def test_only_regions_without_a_stub_are_swept(tmp_path: Path) -> None:
     (tmp_path / word).touch()
     alive = psutil.Popen(["/bin/sh", "-c", "read line", word], stdin=subprocess.PIPE)
     try:
+        while word not in alive.cmdline():  # empty for a moment while the program is loaded
+            time.sleep(0.01)
         removed = sweep_shared_memory(tmp_path, "mine-", older_than_s=-1)
     finally:
         alive.stdin.close()
