@@ -13,7 +13,7 @@ from vigil.errors import InputError, ServerError
 from vigil.feeds import Array
 from vigil.serving.client.wire import Call, Place
 
-Frames = NDArray[np.uint8] | Sequence[bytes]
+Frames = NDArray[np.uint8] | Sequence[NDArray[np.uint8]] | Sequence[bytes]
 CHUNK = 64  # frames of a video sent at once: bounds memory on both sides
 
 
@@ -62,7 +62,7 @@ def frames_call(
 
     Args:
         model: the served model from pixels to behavior.
-        frames: (T, H, W, 3) uint8 RGB, or T JPEG files; possibly none.
+        frames: (T, H, W, 3) uint8 RGB, T such pictures, or T JPEG files; possibly none.
         time_s: T presentation times in seconds.
         place: in the stream.
 
@@ -73,6 +73,8 @@ def frames_call(
     if len(times) != len(frames):
         raise InputError(f"time_s: expected {len(frames)}, one a frame, got {len(times)}")
     feeds: dict[str, Array] = {"time_s": times}
+    if not isinstance(frames, np.ndarray) and any(isinstance(one, np.ndarray) for one in frames):
+        frames = _stacked(frames)
     if isinstance(frames, np.ndarray):
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
             raise InputError(
@@ -82,6 +84,18 @@ def frames_call(
     elif len(frames):
         feeds["jpeg"] = np.array(list(frames), np.object_)
     return Call(model, feeds, place=place)
+
+
+def _stacked(frames: Frames) -> NDArray[np.uint8]:
+    """Return pictures as one array.
+
+    Raises:
+        InputError: of several sizes, or files among them.
+    """
+    try:
+        return np.asarray(np.stack([np.asarray(frame) for frame in frames]))
+    except ValueError as error:
+        raise InputError("frames: expected pictures of one size, or JPEG files alone") from error
 
 
 def chunks(

@@ -126,7 +126,7 @@ class Client:
         """Return what people do in a whole video.
 
         Args:
-            frames: (T, H, W, 3) uint8 RGB, or T JPEG files.
+            frames: (T, H, W, 3) uint8 RGB, T such pictures, or T JPEG files.
             time_s: T rising presentation times in seconds.
             model: the served model.
             chunk: frames sent at once.
@@ -278,7 +278,7 @@ class Stream:
         """Send the next frames; return what became certain.
 
         Args:
-            frames: (T, H, W, 3) uint8 RGB, or T JPEG files.
+            frames: (T, H, W, 3) uint8 RGB, T such pictures, or T JPEG files.
             time_s: T presentation times in seconds, rising throughout the stream.
             last: whether the stream ends with them.
 
