@@ -34,6 +34,15 @@ def atomic(path: Path, mode: int = 0o644) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def flush(path: Path) -> None:
+    """Bring a file's content, or a folder's list of names, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 `text` to `path` atomically."""
     with atomic(path) as partial:

@@ -42,6 +42,12 @@ def test_what_was_given_comes_back_in_its_order_until_it_is_voted_on(store: Labe
     assert again[3] not in first
 
 
+def test_what_takes_several_queries_comes_back_in_its_order_too(store: LabelStore) -> None:
+    filled(store, clips(700))
+    first = given(store, "kim", 600)
+    assert given(store, "kim", 600) == first
+
+
 def test_a_lease_ends_so_that_a_closed_tab_holds_nobody_up(store: LabelStore) -> None:
     ids = filled(store)
     assert len(given(store, "kim", 9)) == len(ids)

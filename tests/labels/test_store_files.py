@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 
 from tests.labels.stores import clips, draft, filled, labeling, open_sqlite
 from vigil.errors import InputError, StoreError
@@ -51,6 +53,35 @@ def test_a_store_of_the_first_version_is_upgraded_after_a_copy(tmp_path: Path) -
         assert kept.execute("SELECT label FROM votes").fetchall() == [("faint",)]
 
 
+def test_the_copy_is_of_the_old_store_where_another_upgrades_it_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = old_store(tmp_path)
+    database = Database(sqlite_url(path))
+    reading = database.reading
+
+    @contextmanager
+    def overtaken() -> Iterator[Connection]:
+        with reading() as connection:
+            yield connection
+        open_sqlite(tmp_path).close()
+
+    monkeypatch.setattr(database, "reading", overtaken)
+    migrate(database)
+    database.close()
+    with closing(sqlite3.connect(path.with_name("labels.db.0001.backup"))) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+
+
+def test_a_store_that_cannot_be_opened_holds_no_file_open(tmp_path: Path) -> None:
+    (tmp_path / "labels.db").write_text("clip_id,label\n" * 500)
+    with pytest.raises(StoreError) as caught:
+        open_sqlite(tmp_path)
+    assert caught.value.__traceback__ is not None, "what keeps its frames keeps no connection"
+    held = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    assert str(tmp_path / "labels.db") not in held
+
+
 def test_an_upgrade_that_fails_leaves_the_old_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +97,9 @@ def test_an_upgrade_that_fails_leaves_the_old_store(
     with closing(sqlite3.connect(path)) as kept:
         tables = {row[0] for row in kept.execute("SELECT name FROM sqlite_master")}
     assert "renames" not in tables
-    assert len(open_sqlite(tmp_path).votes()) == 1
+    store = open_sqlite(tmp_path)
+    assert len(store.votes()) == 1
+    store.close()
 
 
 def test_a_store_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -174,8 +207,10 @@ def test_a_backup_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
     with (tmp_path / "labels.db").open("r+b") as file:
         file.seek(4096 * 3)
         file.write(os.urandom(4096 * 4))
+    database = Database(sqlite_url(tmp_path / "labels.db"))
     with pytest.raises(StoreError, match="backup"):
-        copy_sqlite(Database(sqlite_url(tmp_path / "labels.db")), target)
+        copy_sqlite(database, target)
+    database.close()
     assert target.read_bytes() == before
     assert not list(tmp_path.glob(".today*"))
 
@@ -197,7 +232,9 @@ def test_check_names_a_damaged_file(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\x00" * 8192)
-    assert open_sqlite(tmp_path).check() != []
+    damaged = open_sqlite(tmp_path)
+    assert damaged.check() != []
+    damaged.close()
 
 
 def test_check_names_votes_that_contradict_each_other(tmp_path: Path) -> None:

@@ -137,9 +137,8 @@ def choose(
     shortlist = order[: _SHORTLIST * count] if how == "k_center" else order
     ranked = 1.0 - np.arange(len(shortlist)) / len(shortlist)
     if how == "video":
-        return shortlist[
-            _by_group(ranked, np.array(pool.groups)[shortlist], labeled, count, weight)
-        ]
+        groups = [pool.groups[place] for place in shortlist]
+        return shortlist[_by_group(ranked, groups, labeled, weight)[:count]]
     if pool.vectors is None:
         raise InputError(f"active: {how}: expected vectors of the clips, got none; run `embed`")
     weight = 1.0 - _TIE if how == "k_center" else weight  # equally far: the better score
@@ -147,18 +146,15 @@ def choose(
     return shortlist[_by_distance(ranked, units, labeled.vectors, count, weight)]
 
 
-def _by_group(
-    ranked: Floats, groups: NDArray[Any], labeled: Pool, count: int, weight: float
-) -> list[int]:
+def _by_group(ranked: Floats, groups: Sequence[str], labeled: Pool, weight: float) -> list[int]:
+    """Order clips, best first in `ranked`: of a group, each is taken before those behind it."""
     seen = Counter(labeled.groups)
-    wanted = ranked - weight * np.array([seen[str(group)] for group in groups])
-    chosen = []
-    for _ in range(count):
-        best = int(wanted.argmax())
-        chosen.append(best)
-        wanted[groups == groups[best]] -= weight
-        wanted[best] = -np.inf
-    return chosen
+    before = []
+    for group in groups:
+        before.append(seen[group])
+        seen[group] += 1
+    later = weight * np.array(before, np.float64) - ranked
+    return [int(place) for place in np.argsort(later, kind="stable")]
 
 
 def _by_distance(

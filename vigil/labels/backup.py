@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from vigil.errors import InputError, StoreError
-from vigil.files import atomic
+from vigil.files import atomic, flush
 from vigil.labels.database import Database
 
 
@@ -31,8 +30,8 @@ def copy_sqlite(database: Database, target: Path) -> None:
     try:
         with atomic(target) as partial:
             _copy(source, partial)
-            _sync(partial)
-        _sync(target.parent)
+            flush(partial)
+        flush(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"labels: {target}: expected room for a backup, got: {error}") from error
 
@@ -48,11 +47,3 @@ def _copy(source: Path, partial: Path) -> None:
         (found,) = copy.execute("PRAGMA integrity_check").fetchone()
     if found != "ok":
         raise sqlite3.DatabaseError(found)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, insert, select
 
@@ -15,6 +15,7 @@ from vigil.labels.late import find_late, retractions
 from vigil.labels.tables import ClipTable, VoteTable
 from vigil.labels.votes import Draft
 
+_Value = TypeVar("_Value", str, int)
 _CHUNK = 500  # values in one IN, far below every database's limit
 
 
@@ -58,7 +59,7 @@ def fingerprints(connection: Connection, clip_ids: Iterable[str]) -> dict[str, s
     return found
 
 
-def chunks(values: Iterable[str]) -> Iterable[list[str]]:
+def chunks(values: Iterable[_Value]) -> Iterable[list[_Value]]:
     """Yield the values in lists that one `IN` can hold."""
     rest = iter(values)
     while some := list(islice(rest, _CHUNK)):

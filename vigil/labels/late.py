@@ -10,17 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from vigil.labels.tables import VoteTable
+from vigil.labels.tables import UNDONE, VoteTable
 from vigil.labels.votes import Draft, Kind, Source
 
 REASON = "arrived after a newer decision"
-_Undo, _Redo = aliased(VoteTable), aliased(VoteTable)
-_UNDONE = exists().where(_Undo.retracts == VoteTable.vote_id).where(
-    ~exists().where(_Redo.retracts == _Undo.vote_id)
-)  # fmt: skip
 _WHEN = case((VoteTable.decided_at != "", VoteTable.decided_at), else_=VoteTable.voted_at)
 
 
@@ -62,7 +57,7 @@ def retractions(late: Sequence[Draft], ids: dict[str, int]) -> list[dict[str, An
 
 def _newest(connection: Connection, draft: Draft) -> str:
     """Return when the newest standing decision in a draft's place was made, empty for none."""
-    place: list[ColumnElement[bool]] = [VoteTable.clip_id == draft.clip_id, ~_UNDONE]
+    place: list[ColumnElement[bool]] = [VoteTable.clip_id == draft.clip_id, ~UNDONE]
     if draft.kind is Kind.ADJUDICATE:
         place.append(VoteTable.kind == Kind.ADJUDICATE.value)
     else:

@@ -31,13 +31,15 @@ def migrate(database: Database, revision: str = "head") -> None:
         make_folder(database.file)
         _use_wal(database)
     with database.reading() as connection:
+        if version(connection) == head():
+            return
+    with database.writing() as connection:  # one at a time: another may be upgrading it just now
         before = version(connection)
-    if before == head():
-        return
-    _refuse_newer(database, before)
-    if database.file is not None and before is not None:
-        copy_sqlite(database, database.file.with_name(f"{database.file.name}.{before}.backup"))
-    with database.writing() as connection:
+        if before == head():
+            return
+        _refuse_newer(database, before)
+        if database.file is not None and before is not None:
+            copy_sqlite(database, database.file.with_name(f"{database.file.name}.{before}.backup"))
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

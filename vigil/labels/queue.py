@@ -96,12 +96,13 @@ def _still_mine(connection: Connection, annotator: str, clips: Sequence[str]) ->
 
 
 def _lease(connection: Connection, annotator: str, clips: Sequence[str], until: float) -> None:
+    places = iter(range(len(clips)))
     for some in chunks(clips):
         mine = (LeaseTable.annotator == annotator, LeaseTable.clip_id.in_(some))
         connection.execute(delete(LeaseTable).where(*mine))
         rows = [
-            {"clip_id": clip, "annotator": annotator, "until": until + _PLACE_S * place}
-            for place, clip in enumerate(some)
+            {"clip_id": clip, "annotator": annotator, "until": until + _PLACE_S * next(places)}
+            for clip in some
         ]
         connection.execute(insert(LeaseTable), rows)
 

@@ -39,8 +39,7 @@ def read_votes(
 def votes_by_id(connection: Connection, ids: Sequence[int]) -> list[Vote]:
     """Return the votes of these ids, in their order."""
     found: dict[int, Vote] = {}
-    for start in range(0, len(ids), 500):
-        some = ids[start : start + 500]
+    for some in chunks(ids):
         rows = connection.execute(_query().where(VoteTable.vote_id.in_(some)))
         found |= {vote.vote_id: vote for vote in _votes(connection, rows)}
     return [found[one] for one in ids]

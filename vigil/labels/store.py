@@ -58,7 +58,11 @@ class LabelStore:
             StoreError: it cannot be opened, or a newer vigil made it.
         """
         database = Database(url)
-        migrate(database)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
         return cls(database, labeling)
 
     def close(self) -> None:

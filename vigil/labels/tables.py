@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, MetaData, String, Text, exists
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
 APPEND_ONLY = ("votes", "renames", "audit")
 _NAMES = {
@@ -80,6 +80,13 @@ class VoteTable(Base):
     voted_at: Mapped[str] = mapped_column(String(40))
     decided_at: Mapped[str] = mapped_column(String(40), server_default="")
     fingerprint: Mapped[str] = mapped_column(String(64))
+
+
+_Undo, _Redo = aliased(VoteTable), aliased(VoteTable)
+REDONE = exists().where(_Redo.retracts == VoteTable.vote_id)  # of an undo: it is taken back itself
+UNDONE = exists().where(_Undo.retracts == VoteTable.vote_id).where(
+    ~exists().where(_Redo.retracts == _Undo.vote_id)
+)  # fmt: skip
 
 
 class LeaseTable(Base):

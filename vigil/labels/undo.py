@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.orm import aliased
 
 from vigil.errors import Conflict
 from vigil.labels import late
-from vigil.labels.casting import save_rows
-from vigil.labels.tables import ClipTable, VoteTable
+from vigil.labels.casting import fingerprints, save_rows
+from vigil.labels.tables import REDONE, UNDONE, VoteTable
 from vigil.labels.votes import Kind, Source
 
-_Undo, _Redo = aliased(VoteTable), aliased(VoteTable)
-_DONE = exists().where(_Undo.retracts == VoteTable.vote_id).where(
-    ~exists().where(_Redo.retracts == _Undo.vote_id)
-)  # fmt: skip
-_REDONE = exists().where(_Redo.retracts == VoteTable.vote_id)
+_Target = aliased(VoteTable)
 
 
 def undo(connection: Connection, annotator: str, token: str) -> list[int]:
@@ -37,7 +33,7 @@ def undo(connection: Connection, annotator: str, token: str) -> list[int]:
     before = _before(connection, annotator, token, redo=False)
     if before is not None:
         return before
-    decisions = _decisions(annotator).where(~_DONE)
+    decisions = _decisions(annotator).where(~UNDONE)
     last = connection.execute(decisions.order_by(VoteTable.vote_id.desc()).limit(1)).first()
     if last is None:
         return []
@@ -65,11 +61,10 @@ def redo(connection: Connection, annotator: str, token: str) -> list[int]:
     if before is not None:
         return before
     newest = select(func.max(_decisions(annotator).subquery().c.vote_id)).scalar_subquery()
-    undone = _Target  # what arrived late gave way to a newer decision; no key brings it back
-    undos = (
+    undos = (  # what arrived late gave way to a newer decision; no key brings it back
         select(VoteTable.__table__)
-        .join(undone, undone.vote_id == VoteTable.retracts)
-        .where(VoteTable.annotator == annotator, undone.kind != Kind.RETRACT.value, ~_REDONE)
+        .join(_Target, _Target.vote_id == VoteTable.retracts)
+        .where(VoteTable.annotator == annotator, _Target.kind != Kind.RETRACT.value, ~REDONE)
         .where(VoteTable.vote_id > newest, VoteTable.reason != late.REASON)
     )
     last = connection.execute(undos.order_by(VoteTable.vote_id.desc()).limit(1)).first()
@@ -79,9 +74,6 @@ def redo(connection: Connection, annotator: str, token: str) -> list[int]:
         undos.where(VoteTable.action == last.action).order_by(VoteTable.vote_id)
     )
     return _retract(connection, list(whole), annotator, token, "redo")
-
-
-_Target = aliased(VoteTable)
 
 
 def _decisions(annotator: str) -> Any:
@@ -110,13 +102,7 @@ def _before(connection: Connection, annotator: str, token: str, *, redo: bool) -
 def _retract(
     connection: Connection, votes: list[Row[Any]], annotator: str, token: str, action: str
 ) -> list[int]:
-    query = select(ClipTable.clip_id, ClipTable.fingerprint)
-    cut = {
-        row.clip_id: row.fingerprint
-        for row in connection.execute(
-            query.where(ClipTable.clip_id.in_({vote.clip_id for vote in votes}))
-        )
-    }
+    cut = fingerprints(connection, (vote.clip_id for vote in votes))
     rows = [
         {
             "token": token if number == 0 else f"{token}/{number}",

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from vigil.config import Role, Section, one_line
 from vigil.errors import InputError, StoreError
-from vigil.files import atomic
+from vigil.files import atomic, flush
 
 ROLES: tuple[Role, ...] = ("annotator", "reviewer", "admin")  # each may what those before it may
 MAX_NAME = 100
@@ -105,10 +105,10 @@ def write_users(path: Path, content: UserFile) -> None:
         StoreError: it cannot be written; what was there stays.
     """
     try:
-        with atomic(path, 0o600) as partial, partial.open("w", encoding="utf-8") as file:
-            file.write(content.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with atomic(path, 0o600) as partial:
+            partial.write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            flush(partial)
+        flush(path.parent)
     except OSError as error:
         raise StoreError(f"{path}: expected room for users, got {error.strerror}") from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vigil.errors import InputError
-from vigil.files import atomic
-
-
-def flush(path: Path) -> None:
-    """Bring a file's content, or a folder's list of names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+from vigil.files import atomic, flush
 
 
 def copy(source: Path, target: Path) -> None:

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from vigil.errors import ModelError
+from vigil.files import flush
 from vigil.release.candidate import FILES, Candidate, hashes
-from vigil.release.durable import copy, flush, locked, replace_text, write_json
+from vigil.release.durable import copy, locked, replace_text, write_json
 from vigil.serving.repository import LABELS, ModelConfig, read_config, render_config, versions
 
 LINEAGE, VERDICT = "lineage.json", "verdict.json"
