@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.labeling_ui.browser import Desk, chromium, votes_in
+from tests.labeling_ui.browser import Desk, votes_in
 from tests.labeling_ui.projects import CLASSES, Project, make
-from tests.labeling_ui.servers import Server, serving
+from tests.labeling_ui.servers import Server
 from vigil.labels.votes import Kind
 
 pytestmark = pytest.mark.slow
@@ -18,18 +17,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make(tmp_path_factory.mktemp("team"), k=2, min_votes=2, page_size=4)
-
-
-@pytest.fixture(scope="module")
-def server(team: Project) -> Iterator[Server]:
-    with serving(team.params) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 def test_two_people_vote_on_one_clip_and_a_reviewer_decides(
