@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_an_admin_publishes_renames_and_reads_the_log(
     page.get_by_role("button", name="Publish", exact=True).click()
     page.get_by_text("labels.csv").last.wait_for()
     target = team.paths.root / team.config.labeling.publish
-    page.get_by_text("Published").wait_for()
+    page.get_by_text(re.compile(r"^Published \d+ labels")).wait_for()
     assert target.is_file()
     page.get_by_text("Classes", exact=True).click()
     page.get_by_label(CLASSES[3], exact=True).fill(CLASSES[0])
