@@ -20,7 +20,7 @@ from labeling_ui.gate import identity_of
 from labeling_ui.overlay import persons
 from labeling_ui.service import Service
 from labeling_ui.sessions import csrf
-from labeling_ui.wire import Ballot, Ballots, Decision, Decisions, Undo, draft, parse, vote_json
+from labeling_ui.wire import Action, Ballot, Decision, Judgment, Undo, draft, parse, vote_json
 from vigil.config import Role
 from vigil.errors import InputError, NotFound
 from vigil.labels.consensus import State, settle
@@ -125,16 +125,16 @@ class Api:
         return {"clips": clips, "page": 0, "pages": 1, "total": len(clips)}
 
     async def _vote(self, request: Request, me: Identity) -> tuple[dict[str, Any], int]:
-        body = await parse(request, Ballots)
+        body = await parse(request, Action[Ballot])
         votes = await self._service.call(self._cast, body.votes, me.name)
         return {"votes": votes}, 201
 
     async def _adjudicate(self, request: Request, me: Identity) -> tuple[dict[str, Any], int]:
-        body = await parse(request, Decisions)
+        body = await parse(request, Action[Decision])
         votes = await self._service.call(self._cast, body.votes, me.name)
         return {"votes": votes}, 201
 
-    def _cast(self, votes: Sequence[Ballot | Decision], name: str) -> list[Any]:
+    def _cast(self, votes: Sequence[Judgment], name: str) -> list[Any]:
         drafts = []
         for vote in votes:
             row = self._store.clip_by_key(vote.clip)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from labeling_ui import oidc
+from labeling_ui.marks import mark
 from labeling_ui.sessions import Door, Session, Sessions
 from vigil.config import LabelingSection, Role
 from vigil.errors import InputError
-from vigil.labels.user_file import User
+from vigil.labels.user_file import ROLES, User
 from vigil.labels.users import Record, Users
 
 COOKIE = "vigil_session"
 LOCAL = "local"  # the user of a computer that has no users file
-_ROLES: tuple[str, ...] = get_args(Role)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
               "x-real-ip", "via")  # fmt: skip
 
@@ -38,7 +37,7 @@ class Identity:
 
     def may(self, role: Role) -> bool:
         """Whether this person may do what asks for `role`."""
-        return _ROLES.index(self.role) >= _ROLES.index(role)
+        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 class Doorkeeper:
@@ -104,7 +103,7 @@ class Doorkeeper:
 
     def _known(self) -> dict[str, User]:
         """Return the users by name, read anew when their file has changed."""
-        found = _mark(self._users_file)
+        found = mark(self._users_file)
         if found != self._roster[0] or not found:
             self._roster = (found, {user.name: user for user in self.users.list()})
         return self._roster[1]
@@ -124,15 +123,6 @@ def set_cookie(response: Response, connection: HTTPConnection, token: str) -> No
     response.set_cookie(
         COOKIE, token, httponly=True, samesite="strict", secure=connection.url.scheme == "https"
     )
-
-
-def _mark(path: Path) -> tuple[int, ...]:
-    """Return what changes with a file; empty where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _is_near(connection: HTTPConnection) -> bool:

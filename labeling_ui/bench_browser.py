@@ -17,8 +17,8 @@ from vigil.errors import InputError
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-          "--disable-background-networking", "--disable-component-update")  # fmt: skip
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update")  # fmt: skip
 _WATCH = """
 window.pressed = []; window.waits = [];
 window.addEventListener('keydown', () => window.pressed.push(performance.now()), true);
@@ -64,7 +64,7 @@ def measure_browser(
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=list(_FLAGS))
+        browser = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(_TIMEOUT_MS)
         page.add_init_script(_WATCH)

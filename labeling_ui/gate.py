@@ -104,7 +104,8 @@ class Gate:
     def _return_to(self, connection: HTTPConnection) -> Response:
         if self._doorkeeper.oidc:
             return HTMLResponse(_AGAIN)  # a redirect would still count as the provider's
-        return RedirectResponse(f"/{connection.url.path.lstrip('/')}", 303)
+        query = f"?{connection.url.query}" if connection.url.query else ""
+        return RedirectResponse(f"/{connection.url.path.lstrip('/')}{query}", 303)
 
 
 def _foreign(connection: HTTPConnection) -> Refusal | None:

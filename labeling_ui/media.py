@@ -14,6 +14,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
 
 from labeling_ui import headers
 from labeling_ui.overlay import Overlays
@@ -31,6 +32,7 @@ _COMMON = {
     "vary": "Cookie",
     "content-security-policy": headers.DATA_POLICY,
 }
+_STATIC = StaticFiles()  # of no folder: it knows the conditions of HTTP
 
 
 class OneRange(FileResponse):
@@ -99,9 +101,7 @@ def inside(folder: Path, name: str) -> Path:
 
 def _unchanged(request: Request, response: Response) -> Response | None:
     """Return 304 where the browser has just this already, else None."""
-    sent = [tag.strip().removeprefix("W/") for tag in
-            request.headers.get("if-none-match", "").split(",")]  # fmt: skip
-    if response.headers["etag"] not in sent:
+    if not _STATIC.is_not_modified(response.headers, request.headers):
         return None
     kept = {name: response.headers[name] for name in ("etag", *_COMMON)}
     return Response(status_code=304, headers=kept)

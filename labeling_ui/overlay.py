@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from labeling_ui.marks import mark
 from vigil.errors import InputError, NotFound
 from vigil.paths import Paths
 from vigil.schema import JOINTS, Clip
@@ -43,7 +44,7 @@ class Overlays:
         """
         files = [folder / f"{clip.video_id}.parquet"
                  for folder in (self._paths.tracks, self._paths.skeletons)]  # fmt: skip
-        key = (clip.clip_id, *(_stamp(file) for file in files))
+        key = (clip.clip_id, *(mark(file) for file in files))
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -138,11 +139,3 @@ def _values(column: Any) -> NDArray[Any]:
     whole = column.combine_chunks()
     flat = whole.flatten() if hasattr(whole.type, "list_size") else whole
     return np.asarray(flat.to_numpy(zero_copy_only=False))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return found.st_mtime_ns, found.st_size

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from labeling_ui.marks import mark
 from vigil.config import Config, Order
 from vigil.errors import InputError
 from vigil.labels.store import LabelStore
@@ -45,13 +45,13 @@ class Suggester:
     def __init__(self, paths: Paths, config: Config) -> None:
         self._paths, self._config = paths, config
         self._lock = threading.Lock()
-        self._marks: tuple[tuple[int, int], ...] = ()
+        self._marks: tuple[tuple[int, ...], ...] = ()
         self._said: Said = {}
 
     def said(self) -> Said:
         """Return what every system says of every clip; nothing where a file is damaged."""
         with self._lock:
-            marks = tuple(_mark(path) for path in (self._paths.suggestions, self._paths.prelabels))
+            marks = tuple(mark(path) for path in (self._paths.suggestions, self._paths.prelabels))
             if marks != self._marks:
                 self._said, self._marks = self._read(), marks
             return self._said
@@ -113,11 +113,3 @@ class Ranker:
         by_distance = self._config.labeling.active.spread in {"relevance", "k_center"}
         vectors = clip_vectors(clips, self._paths) if by_distance else None
         return queue_scores(order, self._suggester.said(), clips, labeled, self._config, vectors)
-
-
-def _mark(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return found.st_mtime_ns, found.st_size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.exceptions import HTTPException
@@ -36,72 +36,60 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Decision(Body):
-    """A reviewer's decision on one clip, `age_s` seconds after it was made."""
+class Judgment(Body):
+    """What one person says of one clip, `age_s` seconds after it was decided."""
 
     token: Token
     clip: Key
-    label: Annotated[str, Field(min_length=1, max_length=200)]
-    reason: Text = ""
-    start_s: Moment | None = None
-    end_s: Moment | None = None
-    track_ids: tuple[TrackId, ...] = Field(default=(), max_length=_MOST_PERSONS, strict=False)
-    age_s: Age = 0.0
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Decision:
-        _check_times(self.start_s, self.end_s)
-        return self
-
-
-class Ballot(Body):
-    """One vote as a browser sends it, `age_s` seconds after it was decided.
-
-    See `vigil.labels.votes.Draft`.
-    """
-
-    token: Token
-    clip: Key
-    kind: str = Field(pattern="^(label|unsure|skip)$")
     label: Text | None = None
     reason: Text = ""
     start_s: Moment | None = None
     end_s: Moment | None = None
     track_ids: tuple[TrackId, ...] = Field(default=(), max_length=_MOST_PERSONS, strict=False)
     age_s: Age = 0.0
+
+    @model_validator(mode="after")
+    def _has_both_times(self) -> Self:
+        if (self.start_s is None) != (self.end_s is None):
+            raise ValueError("expected both start_s and end_s, or neither")
+        return self
+
+
+class Decision(Judgment):
+    """A reviewer's decision."""
+
+    label: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Ballot(Judgment):
+    """One vote as a browser sends it; see `vigil.labels.votes.Draft`."""
+
+    kind: str = Field(pattern="^(label|unsure|skip)$")
     source: str = Field(default="person", pattern="^(person|page|accepted|accepted_page)$")
     suggested: Text | None = None
     seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Ballot:
+    def _is_whole(self) -> Self:
         if self.kind == "label" and not self.label:
             raise ValueError("label: expected a class")
         if self.kind == "skip" and (self.label or not self.reason.strip()):
             raise ValueError("skip: expected a reason and no label")
-        _check_times(self.start_s, self.end_s)
         return self
 
 
-class Ballots(Body):
-    """All votes of one action."""
-
-    votes: tuple[Ballot, ...] = Field(min_length=1, max_length=MOST_VOTES, strict=False)
-
-    @model_validator(mode="after")
-    def _tokens_differ(self) -> Ballots:
-        _check_tokens([vote.token for vote in self.votes])
-        return self
+_J = TypeVar("_J", bound=Judgment)
 
 
-class Decisions(Body):
-    """Decisions of one action."""
+class Action(Body, Generic[_J]):
+    """All that is said by one action, e.g. of a whole page."""
 
-    votes: tuple[Decision, ...] = Field(min_length=1, max_length=MOST_VOTES, strict=False)
+    votes: tuple[_J, ...] = Field(min_length=1, max_length=MOST_VOTES, strict=False)
 
     @model_validator(mode="after")
-    def _tokens_differ(self) -> Decisions:
-        _check_tokens([vote.token for vote in self.votes])
+    def _tokens_differ(self) -> Self:
+        if len({vote.token for vote in self.votes}) != len(self.votes):
+            raise ValueError("votes: expected a token of its own for each")
         return self
 
 
@@ -109,16 +97,6 @@ class Undo(Body):
     """A wish to take back, or to do again, the newest action; the token makes it once."""
 
     token: Token
-
-
-def _check_times(start_s: float | None, end_s: float | None) -> None:
-    if (start_s is None) != (end_s is None):
-        raise ValueError("expected both start_s and end_s, or neither")
-
-
-def _check_tokens(tokens: Sequence[str]) -> None:
-    if len(set(tokens)) != len(tokens):
-        raise ValueError("votes: expected a token of its own for each")
 
 
 _B = TypeVar("_B", bound=Body)
@@ -141,7 +119,7 @@ async def parse(request: Request, kind: type[_B]) -> _B:
 
 
 def draft(
-    vote: Ballot | Decision, row: ClipRow, annotator: str, classes: Sequence[str],
+    vote: Judgment, row: ClipRow, annotator: str, classes: Sequence[str],
     persons: frozenset[int],
 ) -> Draft:  # fmt: skip
     """Return a vote for the store, checked against its clip.
@@ -177,7 +155,7 @@ def draft(
         "track_ids": tuple(sorted(set(vote.track_ids))),
         "decided_at": ago(vote.age_s) if vote.age_s > _FRESH_S else "",
     }  # fmt: skip
-    if isinstance(vote, Decision):
+    if not isinstance(vote, Ballot):
         return Draft(kind=Kind.ADJUDICATE, **common)
     return Draft(kind=Kind(vote.kind), source=Source(vote.source), suggested=vote.suggested,
                  seconds=vote.seconds, **common)  # fmt: skip

@@ -51,8 +51,7 @@ def _figures(user: Identity) -> None:
         colors = {one.name: one.color for one in label_classes(classes, settings)}
         bars({name: labels[name] for name in names}, colors)
     gold = store.gold()
-    key = (votes[-1].vote_id if votes else 0, hash(frozenset(gold.items())))
-    agreed = _agreement(votes, classes, gold, key)
+    agreed = _agreement(votes, classes, gold, _key(votes, gold))
     _people(where, _on_gold(votes, gold, agreed, user), user)
     _agreement_of(agreed, user)
 
@@ -70,10 +69,17 @@ def _headline(where: Progress, labeled: int, clips: int) -> None:
 @st.cache_data(show_spinner=False, max_entries=4)
 def _agreement(
     _votes: Sequence[Vote], _classes: Sequence[str], _gold: Mapping[str, str],
-    key: tuple[int, int],
+    key: tuple[int, ...],
 ) -> Agreement:  # fmt: skip
     """Compute agreement once for the votes and gold clips that `key` stands for."""
     return agreement(_votes, _classes, _gold)
+
+
+def _key(votes: Sequence[Vote], gold: Mapping[str, str]) -> tuple[int, ...]:
+    """Return what changes with votes and gold clips; a rename gives old votes other labels."""
+    last = votes[-1].vote_id if votes else 0
+    labels = hash(tuple((vote.label, vote.suggested) for vote in votes))
+    return last, labels, hash(frozenset(gold.items()))
 
 
 def _on_gold(
@@ -87,8 +93,8 @@ def _on_gold(
         return agreed.everything.on_gold
     today = datetime.now(UTC).date().isoformat()
     before = [vote for vote in votes if vote.voted_at < today]
-    key = (before[-1].vote_id if before else 0, hash(frozenset(gold.items())))
-    return _agreement(before, running().config.classes, gold, key).everything.on_gold
+    agreed = _agreement(before, running().config.classes, gold, _key(before, gold))
+    return agreed.everything.on_gold
 
 
 def _people(where: Progress, gold: Mapping[str, OnGold], user: Identity) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,25 +10,24 @@ from typing import Any
 import httpx
 import pytest
 
+from labeling_ui.bench_browser import FLAGS, find_chromium
 from tests.labeling_ui.projects import PASSWORD, Project
 from vigil.labels.project import open_store
 from vigil.labels.votes import Vote
 
 WAIT_MS = 30_000  # of a busy machine
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update",
-         "--autoplay-policy=no-user-gesture-required")  # fmt: skip
+_PLAYING = "--autoplay-policy=no-user-gesture-required"
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Start the browser; skip where there is none."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = find_chromium()
     if path is None:
         pytest.skip("no Chromium here: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = driver.chromium.launch(executable_path=path, args=[*FLAGS, _PLAYING])
         yield browser
         browser.close()
 

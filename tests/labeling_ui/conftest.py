@@ -1,11 +1,13 @@
-"""One server for the tests of a file that do not change how it runs."""
+"""One server and one browser for the tests of a file; a file with a `team` of its own serves it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests.labeling_ui.browser import chromium
 from tests.labeling_ui.projects import Project, make
 from tests.labeling_ui.servers import Server, serving
 
@@ -20,4 +22,11 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def server(team: Project) -> Iterator[Server]:
     """The team's server."""
     with serving(team.params) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium."""
+    with chromium() as started:
         yield started

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.labeling_ui.browser import Desk, chromium, votes_in
+from tests.labeling_ui.browser import Desk, votes_in
 from tests.labeling_ui.projects import CLASSES, PASSWORD, Project, make
-from tests.labeling_ui.servers import Server, serving
+from tests.labeling_ui.servers import Server
 
 pytestmark = pytest.mark.slow
 CONTRAST = Path(__file__).with_name("contrast.js").read_text("utf-8")
@@ -21,18 +20,6 @@ PARTS = ("Users", "Classes", "Gold clips", "Publish", "Backup", "Audit log")
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make(tmp_path_factory.mktemp("access"), videos=3, k=2, min_votes=2)
-
-
-@pytest.fixture(scope="module")
-def server(team: Project) -> Iterator[Server]:
-    with serving(team.params) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 def readable(desk: Desk, where: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.labeling_ui.browser import Desk, chromium
+from tests.labeling_ui.browser import Desk
 from tests.labeling_ui.projects import CLASSES, Project, make
-from tests.labeling_ui.servers import Server, serving
+from tests.labeling_ui.servers import Server
 from vigil.labels.project import open_store
 from vigil.labels.users import Users
 
@@ -27,18 +27,11 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def server(team: Project) -> Iterator[Server]:
-    with serving(team.params) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def adam(server: Server) -> Iterator[Desk]:
-    with chromium() as browser:
-        desk = Desk(browser, server.address, "adam")
-        yield desk
-        assert not desk.faults
-        desk.close()
+def adam(browser: Any, server: Server) -> Iterator[Desk]:
+    desk = Desk(browser, server.address, "adam")
+    yield desk
+    assert not desk.faults
+    desk.close()
 
 
 def part(adam: Desk, name: str) -> Any:

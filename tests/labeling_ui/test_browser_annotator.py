@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.labeling_ui.browser import Desk, chromium, votes_in
+from tests.labeling_ui.browser import Desk, votes_in
 from tests.labeling_ui.projects import CLASSES, PASSWORD, Project, make
-from tests.labeling_ui.servers import Server, serving
+from tests.labeling_ui.servers import Server
 from vigil.labels.votes import Kind, Source
 
 pytestmark = pytest.mark.slow
@@ -19,18 +19,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make(tmp_path_factory.mktemp("day"), videos=8, page_size=4)
-
-
-@pytest.fixture(scope="module")
-def server(team: Project) -> Iterator[Server]:
-    with serving(team.params) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.labeling_ui.browser import Desk, chromium, votes_in
+from tests.labeling_ui.browser import Desk, votes_in
 from tests.labeling_ui.projects import Project, make
 from tests.labeling_ui.servers import Server, serving
 from vigil.schema import write_clips
@@ -17,23 +17,11 @@ MANY = tuple(f"class {number}" for number in range(1, 13))  # keys 1-9, none, m,
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make(
         tmp_path_factory.mktemp("many"), people=False, classes=MANY, keys={MANY[10]: "m"},
         suggestions="", videos=1, gold_share=0.0,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(project: Project) -> Iterator[Server]:
-    with serving(project.params) as started:
-        yield started
 
 
 @pytest.fixture
@@ -46,9 +34,7 @@ def desk(browser: Any, server: Server) -> Iterator[Desk]:
     assert not one.faults
 
 
-def test_classes_without_a_key_are_given_by_list_and_by_button(
-    desk: Desk, project: Project
-) -> None:
+def test_classes_without_a_key_are_given_by_list_and_by_button(desk: Desk, team: Project) -> None:
     desk.open_video(0)
     assert desk.card(0).locator("button.label").count() == 10
     assert desk.page.locator(".suggestion:visible, .accept-all:visible").count() == 0
@@ -62,7 +48,7 @@ def test_classes_without_a_key_are_given_by_list_and_by_button(
     desk.page.locator(".focus .when", has_text="0:04").wait_for()
     desk.page.get_by_label("Label the page").select_option(label=MANY[9])
     desk.all_saved()
-    labels = [vote.label for vote in votes_in(project)]
+    labels = [vote.label for vote in votes_in(team)]
     assert labels == [MANY[10], MANY[9], MANY[8], MANY[11], MANY[9]]
 
 

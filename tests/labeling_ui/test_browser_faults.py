@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.labeling_ui.browser import Desk, chromium, free_port, votes_in
+from tests.labeling_ui.browser import Desk, free_port, votes_in
 from tests.labeling_ui.projects import CLASSES, Project, make
-from tests.labeling_ui.servers import Server, serving
+from tests.labeling_ui.servers import Server
 from vigil.labels.project import open_store
 from vigil.labels.votes import Draft, Kind
 
@@ -20,18 +19,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make(tmp_path_factory.mktemp("faults"), people=False, port=free_port())
-
-
-@pytest.fixture(scope="module")
-def server(team: Project) -> Iterator[Server]:
-    with serving(team.params) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 def test_a_server_killed_between_key_and_answer_gets_the_vote_once(

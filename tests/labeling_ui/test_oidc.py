@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.labeling_ui.browser import free_port
 from tests.labeling_ui.projects import ROOT, make
 from tests.labeling_ui.servers import Annotator, Server, serving
 
@@ -38,7 +39,7 @@ server_metadata_url = "http://127.0.0.1:{provider}/.well-known/openid-configurat
 @contextmanager
 def signing_in(folder: Path, *visitors: dict[str, Any]) -> Iterator[Server]:
     """Serve a project whose users a provider vouches for."""
-    port, provider = _free_port(), _free_port()
+    port, provider = free_port(), free_port()
     project = make(
         folder, people=False, videos=1, port=port, oidc_roles={"rita@example.org": "reviewer"}
     )
@@ -62,12 +63,6 @@ def signing_in(folder: Path, *visitors: dict[str, Any]) -> Iterator[Server]:
     finally:
         own.kill()
         own.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait(port: int) -> None:

@@ -2,7 +2,7 @@
 
 class Surface {
   constructor(root, options) {
-    Object.assign(this, { root, options, items: [], cards: new Map(), current: null, queueDone: 0 });
+    Object.assign(this, { root, options, items: [], cards: new Map(), current: null });
     this.commandKeys = commandKeys(options.classes.map((one) => one.key));
     this.api = new Api();
     this.place = { page: 0, pages: 1, total: 0 };
@@ -27,7 +27,7 @@ class Surface {
     this.pages = pagesFor(this.options, this.api);
     let first;
     try {
-      [, first] = await Promise.all([this.api.signIn(), this.pages.load(this.options.page || 0)]);
+      [, first] = await Promise.all([this.api.signIn(), this.pages.load(0)]);
     } catch (error) {
       return this.cannot(error);
     }
