@@ -70,7 +70,7 @@ class RequestLog:
         """
         self._folder, self._classes, self._params = folder, tuple(classes), params
         self._centroids = dict(centroids or {})
-        self._lock = _claim(folder)
+        self._lock: int | None = _claim(folder)
         self._queue: queue.Queue[Waiting | None] = queue.Queue(params.waiting)
         self._files: dict[str, _File] = {}
         self._counting = threading.Lock()
@@ -131,8 +131,10 @@ class RequestLog:
             self._thread.join()
         for file in self._files.values():
             file.close()
-        os.close(self._lock)
-        self._files, self._lock = {}, os.open(os.devnull, os.O_RDONLY)
+        self._files = {}
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +167,7 @@ class RequestLog:
         while (told := self._queue.get()) is not None:
             try:
                 self._file(told["model"]).write(record.line(told))
-            except (OSError, ValueError):
+            except Exception:  # a full disk, or what no line can hold: the next one may be written
                 self._lost()
 
     def _file(self, model: str) -> _File:
