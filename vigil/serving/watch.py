@@ -105,6 +105,8 @@ class Watchdog:
                 self.look()
             except VigilError as error:
                 self._on_event(f"watch: {error}")
+            except Exception as error:  # of one model's odd answer: the others need the watchdog
+                self._on_event(f"watch: {type(error).__name__}: {error}")
 
     def look(self) -> list[str]:
         """Look at every model once and repair what is dead.
