@@ -72,9 +72,12 @@ class Client:
         """Tell whether the server, or one of its models, says that it is ready."""
         try:
             client = self._client(self.timeout_s)
+            options: dict[str, Any] = {"headers": dict(self._headers)}
+            if self.protocol == "grpc":
+                options["client_timeout"] = self.timeout_s
             if model:
-                return bool(client.is_model_ready(model, headers=dict(self._headers)))
-            return bool(client.is_server_ready(headers=dict(self._headers)))
+                return bool(client.is_model_ready(model, **options))
+            return bool(client.is_server_ready(**options))
         except Exception:  # whatever the transport raises, nobody is there to answer
             self._forget()
             return False
@@ -202,7 +205,7 @@ class Client:
 
     def _through_memory(self, client: Any, call: Call, options: dict[str, Any]) -> dict[str, Array]:
         """Send and receive through shared memory what has a known size; the rest as ever."""
-        lane = self._lane(client)
+        lane = self._lane()
         specs = [s for s in self._outputs(call.model) if not call.outputs or s.name in call.outputs]
         inside = [spec for spec in specs if shared.fits(spec)]
         rows = len(next(iter(call.feeds.values()))) if call.feeds else 0
@@ -238,10 +241,11 @@ class Client:
             limits = {"connection_timeout": limit_s, "network_timeout": limit_s}
         return self._module.InferenceServerClient(self.url, **limits, **self._security)
 
-    def _lane(self, client: Any) -> shared.Lane:
+    def _lane(self) -> shared.Lane:
+        """Return this thread's regions, registered over the connection that lasts as long."""
         lane = getattr(self._local, "lane", None)
         if lane is None:
-            lane = self._local.lane = shared.Lane(client, self._module)
+            lane = self._local.lane = shared.Lane(self._client(self.timeout_s), self._module)
             self._lanes.append(lane)
         return lane
 
