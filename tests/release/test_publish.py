@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -134,6 +135,18 @@ def test_a_server_that_does_not_answer_changes_nothing(live: LiveModel, tmp_path
     assert (live.numbers(), live.current) == ([1], 1)
 
 
+def test_a_disk_that_fills_up_before_the_pointer_moves_leaves_what_serves(
+    live: LiveModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(live, "point", full)
+    with pytest.raises(ModelError, match="version 1 stays: No space left on device"):
+        plants.release(live, candidate(tmp_path))
+    assert (live.numbers(), live.current) == ([1], 1)
+
+
 def test_a_full_disk_publishes_nothing_and_leaves_what_serves(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -236,6 +249,22 @@ def test_a_version_that_does_not_load_is_withdrawn(
     assert (live.numbers(), live.current) == ([1], 1)
     assert answering(control.http_url, live) == 1
     assert control.ready() == {"tiny": [1]}
+
+
+def test_a_server_lost_after_the_pointer_moved_leaves_the_version_it_names(
+    service: tuple[LiveModel, Control], tmp_path: Path
+) -> None:
+    live, control = service
+    lost = Control(control.http_url)
+
+    def lose(step: str) -> None:
+        if step == "pointed":
+            lost.http_url = "127.0.0.1:9"
+
+    with pytest.raises(ServerUnavailable):
+        plants.release(live, candidate(tmp_path, SCALES[2]), [lost], on_step=lose)
+    assert (live.numbers(), live.current) == ([1, 2], 2)
+    assert answering(control.http_url, live) == 2
 
 
 @pytest.mark.slow

@@ -124,6 +124,17 @@ def test_a_server_that_is_gone_is_said_and_waited_for() -> None:
     assert "127.0.0.1:9" in events[0]
 
 
+def test_an_answer_that_makes_no_sense_does_not_end_the_watch() -> None:
+    events: list[str] = []
+    watchdog = Watchdog("127.0.0.1:9", 0.01, 0.2, events.append)
+    watchdog.look = lambda: {}["state"]  # type: ignore[method-assign]
+    with watchdog:
+        deadline = time.monotonic() + 10
+        while len(events) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert events[:2] == ["watch: KeyError: 'state'"] * 2
+
+
 def test_probes_are_one_row_of_zeros_of_every_type() -> None:
     config = parse_config(
         'name: "m" max_batch_size: 4 input { name: "a" data_type: TYPE_FP32 dims: [-1, 3] } '

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from vigil.errors import ModelError
+from vigil.items import file_hash
 from vigil.serving.repository import LABELS, read_config, versions
 
 FILES = ("model.onnx", "config.pbtxt", LABELS)
@@ -48,15 +48,9 @@ class Candidate:
     @property
     def sha256(self) -> dict[str, str]:
         """Hash of each file."""
-        return {name: sha256(path) for name, path in self.files.items()}
+        return {name: file_hash(path) for name, path in self.files.items()}
 
 
 def hashes(folder: Path) -> dict[str, str]:
     """Return the hash of each of `FILES` that lies in a version's folder."""
-    return {name: sha256(folder / name) for name in FILES if (folder / name).is_file()}
-
-
-def sha256(path: Path) -> str:
-    """Return the hash of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {name: file_hash(folder / name) for name in FILES if (folder / name).is_file()}

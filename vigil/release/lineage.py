@@ -19,7 +19,8 @@ import yaml
 from vigil.config import Config
 from vigil.environment import describe
 from vigil.errors import InputError
-from vigil.release.candidate import Candidate, sha256
+from vigil.items import file_hash
+from vigil.release.candidate import Candidate
 
 _LAST = ("export", "ensemble", "fuse")  # stages that write a model, `<stage>@<model>` each
 _CODE = ("vigil/", "stages/")
@@ -51,7 +52,7 @@ def lineage(
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "sha256": candidate.sha256,
         "git": _git(root),
-        "dvc_lock_sha256": sha256(lock) if lock.is_file() else None,
+        "dvc_lock_sha256": file_hash(lock) if lock.is_file() else None,
         "traced": last is not None and _wrote(stages[last], candidate),
         "data": ancestry(stages, last) if last else {},
         "params": config.model_dump(mode="json"),

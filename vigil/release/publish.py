@@ -63,7 +63,8 @@ def publish(
         try:
             switch(live, number, servers, on_step)
         except VigilError:
-            live.drop(number)
+            if live.current != number:  # else it serves: only the look afterward failed
+                live.drop(number)
             raise
         prune(live, keep)
         on_step("pruned")
@@ -109,8 +110,9 @@ def switch(live: LiveModel, number: int, servers: Sequence[Control], on_step: On
     """Make the servers serve a version that lies in the repository, then move the pointer.
 
     Raises:
-        ModelError, ServerError: a server does not load it, or it does not answer; the servers that
-            had taken it serve the last good version again, and the pointer has not moved.
+        ModelError, ServerError: a server does not load it, or it does not answer, or the disk is
+            full; the servers that had taken it serve the last good version again, and the pointer
+            has not moved. Or a server was lost after that: the pointer names the new version.
     """
     before, config = live.current, live.config_of(number)
     live.write_labels(number)
@@ -122,7 +124,12 @@ def switch(live: LiveModel, number: int, servers: Sequence[Control], on_step: On
             _restore(live, before, servers[: place + 1], error)
             raise
     on_step("loaded")
-    live.point(number)
+    try:
+        live.point(number)
+    except OSError as error:
+        full = ModelError(f"{live.folder}: version {before} stays: {error.strerror or error}")
+        _restore(live, before, servers, full)
+        raise full from error
     on_step("pointed")
     for server in servers:
         if number not in server.ready().get(live.name, []):  # repaired or restarted meanwhile

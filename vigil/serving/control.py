@@ -117,18 +117,8 @@ class Control:
             ModelNotFound, InvalidRequest, ServerError: the server's own refusal.
             ServerUnavailable, DeadlineExceeded: by cause.
         """
-        text = None if body is None else json.dumps(body)
-        try:
-            with closing(http.client.HTTPConnection(self.http_url, timeout=self.timeout_s)) as line:
-                line.request(method, path, text, self._headers)
-                answer = line.getresponse()
-                content = answer.read()
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"{self.http_url}{path}: no answer in time") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerUnavailable(f"{self.http_url}{path}: {error}") from error
-        if answer.status != 200:
-            raise refusal(f"{self.http_url}{path}", answer.status, content)
+        text = None if body is None else json.dumps(body).encode()
+        content = exchange(self.http_url, method, path, text, self._headers, self.timeout_s)
         return json.loads(content) if content else None
 
     def _control(self, model: str, action: str, parameters: Mapping[str, str]) -> None:
@@ -156,6 +146,36 @@ def admin_key(file: str | Path | None) -> dict[str, str]:
     if not key:
         raise InputError(f"{path}: expected a file with the server's admin key, got none")
     return {ADMIN_HEADER: key}
+
+
+def exchange(
+    http_url: str,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    timeout_s: float,
+) -> bytes:
+    """Send one request over a connection of its own; return the body of the answer.
+
+    Raises:
+        ModelNotFound, InvalidRequest, ServerError: the server's own refusal.
+        DeadlineExceeded: no answer in time.
+        ServerUnavailable: nobody answers, or the connection broke.
+    """
+    where = f"{http_url}{path}"
+    try:
+        with closing(http.client.HTTPConnection(http_url, timeout=timeout_s)) as connection:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            content = answer.read()
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"{where}: no answer within {timeout_s:g} s") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerUnavailable(f"{where}: {error}") from error
+    if answer.status != 200:
+        raise refusal(where, answer.status, content)
+    return content
 
 
 def refusal(subject: str, status: int, content: bytes) -> ServerError:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from vigil.errors import DeadlineExceeded, ServerUnavailable
-from vigil.serving.control import refusal
+from vigil.serving.control import exchange
 from vigil.serving.repository import ModelConfig, triton_type
 
 _sequence_ids = itertools.count(2**62)  # apart from the ids of callers
@@ -41,18 +38,7 @@ class Probe:
             DeadlineExceeded: no answer in time.
             ServerUnavailable: nobody answers, or the connection broke.
         """
-        where = f"{http_url}{self.path}"
-        try:
-            with closing(http.client.HTTPConnection(http_url, timeout=timeout_s)) as connection:
-                connection.request("POST", f"{self.path}/infer", self.body, self.headers)
-                answer = connection.getresponse()
-                content = answer.read()
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"{where}: no answer within {timeout_s:g} s") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise ServerUnavailable(f"{where}: {error}") from error
-        if answer.status != 200:
-            raise refusal(where, answer.status, content)
+        exchange(http_url, "POST", f"{self.path}/infer", self.body, self.headers, timeout_s)
 
 
 def probe_of(config: ModelConfig, version: int | None = None) -> Probe | None:

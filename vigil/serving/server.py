@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 
 from vigil.errors import InputError, ModelError, ServerError
 from vigil.serving import supervisor
@@ -206,12 +205,7 @@ class EmbeddedTriton:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the server."""
         self.stop()
 

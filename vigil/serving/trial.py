@@ -59,12 +59,7 @@ def ask(config: Config, paths: Paths, model: str, urls: dict[TransportName, str]
     answers: dict[TransportName, list[Prediction]] = {}
     for protocol, url in urls.items():
         client = RecognizerClient(url, protocol, model)
-        most = config.export.max_batch
-        parts = [
-            client.probabilities({k: v[start : start + most] for k, v in batch.feeds.items()})
-            for start in range(0, len(batch.owner), most)
-        ]
-        settled = reads.settle(np.concatenate(parts), batch.owner, len(chosen))
+        settled = reads.settle(client.probabilities(batch.feeds), batch.owner, len(chosen))
         answers[protocol] = [client.prediction(row) for row in settled]
     http, grpc = (_matrix(answers[name]) for name in ("http", "grpc"))
     return Answers(

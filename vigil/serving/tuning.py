@@ -21,7 +21,7 @@ import numpy as np
 
 from vigil.config import TuneServingSection
 from vigil.environment import describe
-from vigil.errors import InputError, ServerError
+from vigil.errors import InputError, VigilError
 from vigil.feeds import Array
 from vigil.serving.client import Client
 from vigil.serving.repository import ModelConfig, check_model, stage_variant, versions
@@ -210,7 +210,7 @@ def _load(
         while (began := time.perf_counter()) < end and not failed:
             try:
                 client.infer(model, rows[turn % len(rows)])
-            except ServerError as error:
+            except VigilError as error:
                 failed.append(error)
                 return
             turn += callers

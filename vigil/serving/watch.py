@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
 from vigil.errors import (
@@ -89,12 +88,7 @@ class Watchdog:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop looking, a repair under way being finished first."""
         self._stop.set()
         self._thread.join()
@@ -105,6 +99,8 @@ class Watchdog:
                 self.look()
             except VigilError as error:
                 self._on_event(f"watch: {error}")
+            except Exception as error:  # of one model's odd answer: the others need the watchdog
+                self._on_event(f"watch: {type(error).__name__}: {error}")
 
     def look(self) -> list[str]:
         """Look at every model once and repair what is dead.

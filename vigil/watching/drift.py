@@ -15,7 +15,6 @@ from vigil.watching.record import Seen
 from vigil.watching.reference import Feature, Reference, View
 
 State = Literal["stable", "watch", "alarm", "too few"]
-STATES: tuple[State, ...] = ("stable", "watch", "alarm", "too few")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from vigil.config import RequestLogSection
@@ -70,7 +69,7 @@ class RequestLog:
         """
         self._folder, self._classes, self._params = folder, tuple(classes), params
         self._centroids = dict(centroids or {})
-        self._lock = _claim(folder)
+        self._lock: int | None = _claim(folder)
         self._queue: queue.Queue[Waiting | None] = queue.Queue(params.waiting)
         self._files: dict[str, _File] = {}
         self._counting = threading.Lock()
@@ -131,18 +130,15 @@ class RequestLog:
             self._thread.join()
         for file in self._files.values():
             file.close()
-        os.close(self._lock)
-        self._files, self._lock = {}, os.open(os.devnull, os.O_RDONLY)
+        self._files = {}
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _put(self, call: Call, model: str, seconds: float, outcome: str, note: Note) -> None:
@@ -165,7 +161,7 @@ class RequestLog:
         while (told := self._queue.get()) is not None:
             try:
                 self._file(told["model"]).write(record.line(told))
-            except (OSError, ValueError):
+            except Exception:  # a full disk, or what no line can hold: the next one may be written
                 self._lost()
 
     def _file(self, model: str) -> _File:

@@ -23,7 +23,6 @@ from vigil.watching.binning import Bins, choose
 from vigil.watching.features import Features, Floats
 from vigil.watching.psi import Counts
 
-VIEWS = ("rows", "clips")
 View = Literal["rows", "clips"]  # of requests to the recognizer; of the model from pixels on
 
 

@@ -124,7 +124,7 @@ def uncertain_here(heard: Heard, config: Config, paths: Paths) -> list[Window]:
 
     def settle(by: str, rows: Floats) -> Floats:
         if by not in known:
-            return np.asarray(rows[-1])
+            return last_row(by, rows)
         pooled = reads_of(by, config).settle(rows, np.zeros(len(rows), np.intp), 1)
         return np.asarray(pooled[-1], np.float64)
 

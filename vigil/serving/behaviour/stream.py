@@ -20,19 +20,19 @@ from vigil.config import ClipsSection
 from vigil.errors import InputError
 from vigil.perception.crops import cut
 from vigil.perception.detector import PersonDetector
-from vigil.perception.embedder import Crops, Embedder, Looks, plan_crops, table
+from vigil.perception.embedder import Crops, Embedder, Looks, plan_crops
 from vigil.perception.pose import PoseEstimator
 from vigil.perception.skeletons import joints_of
-from vigil.perception.smoothing import REACH, smooth
+from vigil.perception.smoothing import REACH
 from vigil.perception.tracker import PersonTracker, TrackedPersons
-from vigil.schema import JOINTS, Clip, Skeletons, Timeline, Tracks
+from vigil.schema import JOINTS, Clip
 from vigil.serving.behaviour.judge import Judge, Scene
+from vigil.serving.behaviour.kept import Seen, scene_of, skeletons_of
 from vigil.serving.behaviour.result import Behaviour
 from vigil.serving.behaviour.spec import BehaviourSpec, Network
 from vigil.session import Session
 
 Image = NDArray[np.uint8]
-_NAME = "stream"
 _ROUNDING_S = 1e-3
 
 
@@ -71,18 +71,6 @@ class Pipeline:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Seen:
-    """What was found on one frame."""
-
-    index: int
-    time_s: float
-    persons: TrackedPersons
-    joints: list[tuple[int, NDArray[np.float32], NDArray[np.float32]]]
-    crops: Crops | None
-    vectors: NDArray[np.float32]
-
-
 class Stream:
     """The state of one camera between its chunks of frames."""
 
@@ -92,7 +80,7 @@ class Stream:
         self._tracker = PersonTracker(self._spec.tracker)
         self._looks = Looks(self._spec.embed.every_s)
         self._reach_s = REACH * self._spec.skeletons.smooth_s
-        self._kept: deque[_Seen] = deque()
+        self._kept: deque[Seen] = deque()
         self._size: tuple[int, int] | None = None
         self._origin_s = 0.0
         self._count = self._reported = self._window = 0
@@ -151,7 +139,7 @@ class Stream:
         self._take(frames, (time_s - self._origin_s).tolist())
         if not self._kept:
             return self._nothing()
-        scene = self._scene()
+        scene = scene_of(self._kept, self._shape(), self._pipeline.embedder, self._spec.skeletons)
         result = self._report(scene, last)
         self._forget()
         return result
@@ -167,7 +155,7 @@ class Stream:
         vectors = self._embed(frames, planned)
         for i, (people, at) in enumerate(zip(persons, times, strict=True)):
             joints = joints_of(people.xyxy, posed[i], self._spec.skeletons) if i in posed else []
-            self._kept.append(_Seen(self._count, at, people, joints, planned[i], vectors[i]))
+            self._kept.append(Seen(self._count, at, people, joints, planned[i], vectors[i]))
             self._count, self._last_s = self._count + 1, at
 
     def _plan(self, people: TrackedPersons, time_s: float) -> Crops | None:
@@ -191,46 +179,6 @@ class Stream:
             for box in (crops.boxes if crops else ())
         ]
         return np.split(embedder.embed(pixels), np.cumsum(counts)[:-1]) if counts else []
-
-    def _scene(self) -> Scene:
-        """Return what is kept as the stages' tables, frames counted from the first kept one."""
-        height, width = self._shape()
-        head = (_NAME, width, height)
-        first = self._kept[0].index
-        rows = [(seen, i) for seen in self._kept for i in range(len(seen.persons))]
-        tracks = Tracks(
-            *head,
-            np.array([seen.index - first for seen, _ in rows], np.int32),
-            np.array([seen.time_s for seen, _ in rows], np.float64),
-            np.concatenate([seen.persons.track_id for seen in self._kept]),
-            np.concatenate([seen.persons.xyxy for seen in self._kept]),
-            np.concatenate([seen.persons.score for seen in self._kept]),
-        )
-        embeddings = None
-        if self._pipeline.embedder is not None:
-            looked = [seen for seen in self._kept if seen.crops is not None]
-            dim = self._pipeline.embedder.dim
-            embeddings = table(
-                head,
-                self._pipeline.embedder.clip,
-                [(s.index - first, s.time_s, s.crops) for s in looked if s.crops is not None],
-                np.concatenate([np.zeros((0, dim), np.float32), *(s.vectors for s in looked)]),
-            )
-        timeline = Timeline(*head, np.array([seen.time_s for seen in self._kept], np.float64))
-        return Scene(timeline, tracks, self._skeletons(head, first), embeddings)
-
-    def _skeletons(self, head: tuple[str, int, int], first: int) -> Skeletons:
-        rows = [(seen, *joints) for seen in self._kept for joints in seen.joints]
-        points = np.array([xy for _, _, xy, _ in rows], np.float32)
-        found = Skeletons(
-            *head,
-            np.array([seen.index - first for seen, *_ in rows], np.int32),
-            np.array([seen.time_s for seen, *_ in rows], np.float64),
-            np.array([seen.persons.track_id[person] for seen, person, *_ in rows], np.int32),
-            points.reshape(-1, 2 * JOINTS),
-            np.array([score for *_, score in rows], np.float32).reshape(-1, JOINTS),
-        )
-        return smooth(found, self._spec.skeletons.smooth_s)
 
     def _report(self, scene: Scene, last: bool) -> Behaviour:
         """Judge the windows that are complete, and report the frames that are."""
@@ -259,7 +207,7 @@ class Stream:
             track=tracks.track_id[rows],
             box=tracks.xyxy[rows],
             score=tracks.score[rows],
-            skeleton=_joined(tracks, scene.skeletons, rows),
+            skeleton=skeletons_of(tracks, scene.skeletons, rows),
         )
 
     def _windows(self, scene: Scene, last: bool) -> list[Clip]:
@@ -299,20 +247,3 @@ def _complete(config: ClipsSection, window: int, until_s: float) -> int:
     while window * config.stride_s + config.length_s <= until_s:
         window += 1
     return window
-
-
-def _joined(tracks: Tracks, skeletons: Skeletons, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return the (N, 17, 3) skeletons of the tracks' rows; zeros where missing."""
-    place = {
-        (frame, track): i
-        for i, (frame, track) in enumerate(
-            zip(skeletons.frame.tolist(), skeletons.track_id.tolist(), strict=True)
-        )
-    }
-    joined = np.zeros((len(rows), JOINTS, 3), np.float32)
-    keys = zip(tracks.frame[rows].tolist(), tracks.track_id[rows].tolist(), strict=True)
-    for row, key in enumerate(keys):
-        if key in place:
-            joined[row, :, :2] = np.nan_to_num(skeletons.xy[place[key]])
-            joined[row, :, 2] = skeletons.scores[place[key]]
-    return joined

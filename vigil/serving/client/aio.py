@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -15,40 +13,18 @@ from vigil.errors import ServerError
 from vigil.feeds import Array
 from vigil.serving.behaviour.result import Behaviour, joined
 from vigil.serving.client import wire
-from vigil.serving.client.policy import Deadline, Retry
-from vigil.serving.client.stream import (
-    CHUNK,
-    Frames,
-    Ranked,
-    chunks,
-    frames_call,
-    new_stream,
-    ranked,
-)
+from vigil.serving.client.base import BaseClient
+from vigil.serving.client.stream import CHUNK, Frames, Ranked, StreamState, chunks, ranked
 from vigil.serving.client.tracing import traced
-from vigil.serving.client.wire import Call, Place
-from vigil.triton import TransportName, triton_error
+from vigil.serving.client.wire import Call
+from vigil.triton import triton_error
 
 
-class AsyncClient:
+class AsyncClient(BaseClient):
     """A Triton server over HTTP or gRPC, for one event loop; an asynchronous context manager."""
 
-    def __init__(
-        self,
-        url: str,
-        protocol: TransportName = "grpc",
-        *,
-        timeout_s: float = 30.0,
-        retry: Retry | None = None,
-        headers: Mapping[str, str] | None = None,
-        tls: bool | str | Path = False,
-    ) -> None:
-        """Remember where the server is; see `vigil.serving.client.sync.Client`."""
-        self.url, self.protocol, self.timeout_s = url, protocol, timeout_s
-        self._retry, self._headers = retry or Retry(), dict(headers or {})
-        self._module = wire.client_module(protocol, aio=True)
-        self._security = wire.security(protocol, tls, aio=True)
-        self._client: Any = None
+    _aio = True
+    _client: Any = None
 
     async def ready(self, model: str = "") -> bool:
         """Tell whether the server, or one of its models, says that it is ready."""
@@ -103,17 +79,16 @@ class AsyncClient:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Array]:
         """Send one request, again where that is safe."""
-        deadline = Deadline(self._subject(call), deadline_s or self.timeout_s)
-        pauses = iter(()) if call.place else self._retry.pauses()
+        deadline = self._deadline(call, deadline_s)
         with traced(call.model, self._headers | dict(headers or {})) as sent:
             while True:
                 try:
                     return await self._once(call, deadline.left(), sent)
                 except ServerError as error:
-                    pause = next(pauses, None)
-                    if pause is None or not deadline.allows(error, pause):
+                    pause_s = deadline.pause_s(error)
+                    if pause_s is None:
                         raise
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(pause_s)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -124,12 +99,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _once(self, call: Call, left_s: float, headers: dict[str, str]) -> dict[str, Array]:
@@ -146,30 +116,20 @@ class AsyncClient:
             self._client = self._module.InferenceServerClient(self.url, **self._security)
         return self._client
 
-    def _subject(self, call: Call) -> str:
-        return f"{call.model} at {self.protocol}://{self.url}"
 
-
-class AsyncStream:
-    """One camera's frames on their way to the server, one chunk after the other.
-
-    Attributes:
-        number: of the stream on the server.
-    """
+class AsyncStream(StreamState):
+    """One camera's frames on their way to the server, one chunk after the other."""
 
     def __init__(self, client: AsyncClient, model: str) -> None:
         """Begin a stream of `model`; nothing is sent yet."""
-        self._client, self._model, self.number = client, model, new_stream()
-        self._begun = False
+        super().__init__(model)
+        self._client = client
 
     async def send(
         self, frames: Frames, time_s: Sequence[float] | NDArray[np.float64], last: bool = False
     ) -> Behaviour:
         """Send the next frames; return what became certain; see the other client's."""
-        place = Place(self.number, not self._begun, last)
-        answer = await self._client.call(frames_call(self._model, frames, time_s, place))
-        self._begun = True
-        return Behaviour.of(answer)
+        return self._took(await self._client.call(self._chunk(frames, time_s, last)), last)
 
     async def end(self) -> Behaviour:
         """End the stream without another frame; return what was still uncertain."""

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -43,7 +42,7 @@ class Batcher:
         self._max_batch, self._max_delay_s = max_batch, max_delay_s
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._closed = False
+        self._closed, self._closing = False, threading.Lock()
         self._thread.start()
 
     def submit(self, row: Mapping[str, Array]) -> Future[Answer]:
@@ -56,30 +55,30 @@ class Batcher:
             A future of the outputs, without the batch axis; errors of that row alone.
 
         Raises:
-            InputError: the batcher is closed.
+            InputError: the batcher is closed, or what is given is no array.
         """
-        if self._closed:
-            raise InputError(f"{self._model}: expected an open batcher, got a closed one")
+        for name, array in row.items():
+            if not isinstance(array, np.ndarray | np.generic):
+                raise InputError(f"{name}: expected an array, got {type(array).__name__}")
         future: Future[Answer] = Future()
-        self._queue.put((row, future))
+        with self._closing:
+            if self._closed:
+                raise InputError(f"{self._model}: expected an open batcher, got a closed one")
+            self._queue.put((row, future))
         return future
 
     def close(self) -> None:
         """Answer what waits and end the thread."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-            self._thread.join()
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run(self) -> None:
@@ -91,6 +90,8 @@ class Batcher:
             batch, going = self._gather(first)
             groups: dict[object, list[_Waiting]] = {}
             for row, future in batch:
+                if not future.set_running_or_notify_cancel():
+                    continue
                 key = tuple(sorted((name, a.shape, a.dtype.str) for name, a in row.items()))
                 groups.setdefault(key, []).append((row, future))
             for members in groups.values():
@@ -112,9 +113,10 @@ class Batcher:
 
     def _ask(self, members: list[_Waiting]) -> None:
         """Ask about rows that stack; where that fails and there are several, one by one."""
-        feeds = {name: np.stack([row[name] for row, _ in members]) for name in members[0][0]}
         try:
+            feeds = {name: np.stack([row[name] for row, _ in members]) for name in members[0][0]}
             answer = self._client.infer(self._model, feeds)
+            rows = [{name: a[i] for name, a in answer.items()} for i in range(len(members))]
         except Exception as error:  # a future must never wait for a thread that died
             refused = isinstance(error, ServerError) and not isinstance(error, _NOT_OF_ONE_ROW)
             if refused and len(members) > 1:
@@ -124,5 +126,5 @@ class Batcher:
                 for _, future in members:
                     future.set_exception(error)
             return
-        for number, (_, future) in enumerate(members):
-            future.set_result({name: values[number] for name, values in answer.items()})
+        for (_, future), row in zip(members, rows, strict=True):
+            future.set_result(row)

@@ -38,9 +38,12 @@ class Retry:
 class Deadline:
     """A moment by which a call must have its answer, further attempts included."""
 
-    def __init__(self, subject: str, seconds: float) -> None:
-        """Set the moment `seconds` from now; `subject` is named when it passes."""
-        self._subject, self._seconds = subject, seconds
+    def __init__(self, subject: str, seconds: float, pauses: Iterator[float]) -> None:
+        """Set the moment `seconds` from now; `subject` is named when it passes.
+
+        `pauses` are the seconds to wait before each further attempt, see `Retry.pauses`.
+        """
+        self._subject, self._seconds, self._pauses = subject, seconds, pauses
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
@@ -54,6 +57,12 @@ class Deadline:
             raise DeadlineExceeded(f"{self._subject}: expected an answer in {self._seconds:g} s")
         return left
 
-    def allows(self, error: Exception, pause_s: float) -> bool:
-        """Tell whether to try again after `error` and a pause: it is safe, and there is time."""
-        return isinstance(error, ServerUnavailable) and time.monotonic() + pause_s < self._end
+    def pause_s(self, error: Exception) -> float | None:
+        """Return the pause to the next attempt after `error`; None where it is the last word.
+
+        Another attempt must be safe, there must be one left, and time for it.
+        """
+        pause_s = next(self._pauses, None)
+        if pause_s is None or not isinstance(error, ServerUnavailable):
+            return None
+        return pause_s if time.monotonic() + pause_s < self._end else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from vigil.errors import InputError, ServerError
 from vigil.feeds import Array
-from vigil.serving.client.wire import Call, Place
+from vigil.serving.behaviour.result import Behaviour
+from vigil.serving.client.wire import Call, Place, version_of
 
 Frames = NDArray[np.uint8] | Sequence[NDArray[np.uint8]] | Sequence[bytes]
 CHUNK = 64  # frames of a video sent at once: bounds memory on both sides
@@ -50,9 +51,29 @@ def _ranked(text: bytes | str) -> Ranked:
         raise ServerError(f"classes: expected score:index:label, got {given!r}") from error
 
 
-def new_stream() -> int:
-    """Return the number of a new stream, which no other client has."""
-    return secrets.randbelow(2**63 - 1) + 1
+class StreamState:
+    """How far one camera's stream has come; the clients' streams add the sending.
+
+    Attributes:
+        number: of the stream on the server, which no other client has.
+        version: of the model that answered last, as the server says.
+    """
+
+    def __init__(self, model: str) -> None:
+        """Begin a stream of `model`."""
+        self._model, self.number, self.version = model, secrets.randbelow(2**63 - 1) + 1, ""
+        self._begun = self._ended = False
+
+    def _chunk(
+        self, frames: Frames, time_s: Sequence[float] | NDArray[np.float64], last: bool
+    ) -> Call:
+        """Return the request that carries the next frames."""
+        return frames_call(self._model, frames, time_s, Place(self.number, not self._begun, last))
+
+    def _took(self, answer: Mapping[str, Array], last: bool) -> Behaviour:
+        """Note that the server took a chunk; return its answer."""
+        self._begun, self._ended, self.version = True, last, version_of(answer)
+        return Behaviour.of(answer)
 
 
 def frames_call(

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -16,23 +15,18 @@ from vigil.errors import ServerError, VigilError
 from vigil.feeds import Array, TensorSpec
 from vigil.serving.behaviour.result import Behaviour, joined
 from vigil.serving.client import shared, wire
-from vigil.serving.client.policy import Deadline, Retry
-from vigil.serving.client.stream import (
-    CHUNK,
-    Frames,
-    Ranked,
-    chunks,
-    frames_call,
-    new_stream,
-    ranked,
-)
+from vigil.serving.client.base import BaseClient
+from vigil.serving.client.policy import Retry
+from vigil.serving.client.stream import CHUNK, Frames, Ranked, StreamState, chunks, ranked
 from vigil.serving.client.tracing import traced
-from vigil.serving.client.wire import Call, Place
+from vigil.serving.client.wire import Call
 from vigil.triton import TransportName, TritonSession, triton_error
 
 
-class Client:
+class Client(BaseClient):
     """A Triton server over HTTP or gRPC. Safe to call from several threads; a context manager."""
+
+    _aio = False
 
     def __init__(
         self,
@@ -45,36 +39,25 @@ class Client:
         headers: Mapping[str, str] | None = None,
         tls: bool | str | Path = False,
     ) -> None:
-        """Remember where the server is; nothing is sent yet.
+        """Remember where the server is, see `BaseClient`; nothing is sent yet.
 
-        Args:
-            url: `host:port` of the endpoint of that protocol.
-            protocol: `http` or `grpc`.
-            timeout_s: longest wait for an answer, further attempts included, in seconds.
-            retry: when to try again; None: as `Retry` says by itself.
-            shared_memory: send arrays through shared memory; the server is on this machine.
-            headers: sent with every request, e.g. `authorization`.
-            tls: speak TLS and trust the public authorities (True), or those of a PEM file.
-
-        Raises:
-            InputError: there is no such PEM file.
+        With `shared_memory`, arrays pass through the memory of this machine, where the server is.
         """
-        self.url, self.protocol, self.timeout_s = url, protocol, timeout_s
-        self._retry, self._shared = retry or Retry(), shared_memory
-        self._headers = dict(headers or {})
-        self._local = threading.local()
+        super().__init__(url, protocol, timeout_s=timeout_s, retry=retry, headers=headers, tls=tls)
+        self._shared, self._local = shared_memory, threading.local()
         self._lanes: list[shared.Lane] = []
         self._specs: dict[str, tuple[TensorSpec, ...]] = {}
-        self._module = wire.client_module(protocol, aio=False)
-        self._security = wire.security(protocol, tls, aio=False)
 
     def ready(self, model: str = "") -> bool:
         """Tell whether the server, or one of its models, says that it is ready."""
         try:
             client = self._client(self.timeout_s)
+            options: dict[str, Any] = {"headers": dict(self._headers)}
+            if self.protocol == "grpc":
+                options["client_timeout"] = self.timeout_s
             if model:
-                return bool(client.is_model_ready(model, headers=dict(self._headers)))
-            return bool(client.is_server_ready(headers=dict(self._headers)))
+                return bool(client.is_model_ready(model, **options))
+            return bool(client.is_server_ready(**options))
         except Exception:  # whatever the transport raises, nobody is there to answer
             self._forget()
             return False
@@ -150,17 +133,16 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Array]:
         """Send one request, again where that is safe; see `infer`."""
-        deadline = Deadline(self._subject(call), deadline_s or self.timeout_s)
-        pauses = iter(()) if call.place else self._retry.pauses()
+        deadline = self._deadline(call, deadline_s)
         with traced(call.model, self._headers | dict(headers or {})) as sent:
             while True:
                 try:
                     return self._once(call, deadline.left(), sent)
                 except ServerError as error:
-                    pause = next(pauses, None)
-                    if pause is None or not deadline.allows(error, pause):
+                    pause_s = deadline.pause_s(error)
+                    if pause_s is None:
                         raise
-                    time.sleep(pause)
+                    time.sleep(pause_s)
 
     def close(self) -> None:
         """Give shared memory back. Connections close with their threads."""
@@ -172,12 +154,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _once(self, call: Call, left_s: float, headers: dict[str, str]) -> dict[str, Array]:
@@ -202,7 +179,7 @@ class Client:
 
     def _through_memory(self, client: Any, call: Call, options: dict[str, Any]) -> dict[str, Array]:
         """Send and receive through shared memory what has a known size; the rest as ever."""
-        lane = self._lane(client)
+        lane = self._lane()
         specs = [s for s in self._outputs(call.model) if not call.outputs or s.name in call.outputs]
         inside = [spec for spec in specs if shared.fits(spec)]
         rows = len(next(iter(call.feeds.values()))) if call.feeds else 0
@@ -238,10 +215,11 @@ class Client:
             limits = {"connection_timeout": limit_s, "network_timeout": limit_s}
         return self._module.InferenceServerClient(self.url, **limits, **self._security)
 
-    def _lane(self, client: Any) -> shared.Lane:
+    def _lane(self) -> shared.Lane:
+        """Return this thread's regions, registered over the connection that lasts as long."""
         lane = getattr(self._local, "lane", None)
         if lane is None:
-            lane = self._local.lane = shared.Lane(client, self._module)
+            lane = self._local.lane = shared.Lane(self._client(self.timeout_s), self._module)
             self._lanes.append(lane)
         return lane
 
@@ -253,24 +231,17 @@ class Client:
             lane.close()
         self._local.client = self._local.lane = None
 
-    def _subject(self, call: Call) -> str:
-        return f"{call.model} at {self.protocol}://{self.url}"
 
-
-class Stream:
+class Stream(StreamState):
     """One camera's frames on their way to the server; a context manager, for one thread.
 
     Leaving it ends the stream; what was still uncertain then is lost, unless `end` was asked.
-
-    Attributes:
-        number: of the stream on the server.
-        version: of the model that answered last, as the server says.
     """
 
     def __init__(self, client: Client, model: str) -> None:
         """Begin a stream of `model`; nothing is sent yet."""
-        self._client, self._model, self.number, self.version = client, model, new_stream(), ""
-        self._begun = self._ended = False
+        super().__init__(model)
+        self._client = client
 
     def send(
         self, frames: Frames, time_s: Sequence[float] | NDArray[np.float64], last: bool = False
@@ -286,10 +257,7 @@ class Stream:
             InputError: the arrays do not fit together.
             ServerError: see `Client.infer`; a chunk is never sent twice.
         """
-        place = Place(self.number, not self._begun, last)
-        answer = self._client.call(frames_call(self._model, frames, time_s, place))
-        self._begun, self._ended, self.version = True, last, wire.version_of(answer)
-        return Behaviour.of(answer)
+        return self._took(self._client.call(self._chunk(frames, time_s, last)), last)
 
     def end(self) -> Behaviour:
         """End the stream without another frame; return what was still uncertain."""
@@ -298,11 +266,6 @@ class Stream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._begun and not self._ended and kind is None:
             self.end()
