@@ -96,9 +96,11 @@ def region(
         server = Control(http_url, _TIMEOUT_S)
         told = {"key": f"/{name}", "offset": 0, "byte_size": offset}
         server.ask("POST", f"{_PATH}/{name}/register", told)
-        yield Region(memory, inputs, places, {spec.name: spec for spec in outputs}, batch)
-        with suppress(ServerError):  # a server that died needs no farewell
-            server.ask("POST", f"{_PATH}/{name}/unregister", {})
+        try:
+            yield Region(memory, inputs, places, {spec.name: spec for spec in outputs}, batch)
+        finally:
+            with suppress(ServerError):  # a server that died needs no farewell
+                server.ask("POST", f"{_PATH}/{name}/unregister", {})
     finally:
         memory.close()
         memory.unlink()
