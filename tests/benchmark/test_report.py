@@ -103,6 +103,13 @@ def test_what_went_wrong_is_said_first_and_raised() -> None:
     assert "1 of 1 rows are not stable. 1 of 1 rows are invalid." in unfit.verdict()
 
 
+def test_a_search_without_a_confirmed_rate_says_so_instead_of_naming_zero() -> None:
+    none = Goodput("triton_no_batching", "http", 50, 0, 0, (Probe(90, 80.0, 9, False),) * 3)
+    verdict = replace(report({"http": 1.0}, {1: 1.0}), goodput=(none,)).verdict()
+    assert "kept p99 within 50 ms twice at no rate of 3 tries" in verdict
+    assert "0.0 requests/s" not in verdict
+
+
 def test_everything_is_written_in_the_agreed_form(tmp_path: Path) -> None:
     goodput = Goodput("triton_no_batching", "http", 50, 90, 89, (Probe(90, 40.0, 89, True),))
     found = replace(report({"http": 1.0, "grpc": 0.9}, {1: 1.0, 16: 0.9}), goodput=(goodput,))

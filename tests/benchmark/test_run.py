@@ -21,9 +21,12 @@ from vigil.benchmark.served import Target, benchmark_served, embedded
 from vigil.benchmark.systems import golden_answers, triton
 from vigil.config import load
 from vigil.errors import InputError, ServerUnavailable
+from vigil.serving.control import Control
 from vigil.serving.repository import stage_variant, with_dynamic_batching
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import OnnxSession
+
+REGIONS = "/v2/systemsharedmemory/status"
 
 
 def clips(count: int) -> list[Feeds]:
@@ -97,6 +100,18 @@ def test_any_model_is_asked_over_every_protocol_with_right_answers(tmp_path: Pat
         assert row.executed_batch_mean == 2
     assert len(found.wrong) == found.checked > 5
     report.check()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_broken_off_leaves_no_shared_memory_at_the_server(tmp_path: Path) -> None:
+    networks.mlp_model(tmp_path, "mlp")
+    row = {"x": np.ones((1, 8), np.float32)}
+    with embedded(tmp_path, "mlp", 60) as (urls, _):
+        control = Control(urls["http"])
+        with pytest.raises(KeyboardInterrupt), triton("x", "http_shm", urls, "mlp", [row]):
+            assert len(control.ask("GET", REGIONS)) == 1
+            raise KeyboardInterrupt
+        assert control.ask("GET", REGIONS) == []
 
 
 @pytest.mark.slow

@@ -38,6 +38,32 @@ def test_a_lucky_window_is_not_believed() -> None:
     assert rate <= 100
 
 
+def test_where_the_second_time_fails_the_next_best_rate_is_asked_for() -> None:
+    """Within the usual number of tries: what was kept below is not tried from the beginning."""
+    rate, _, probes = search(server(100, lie_once_at=110), 95)
+    assert 95 <= rate <= 100
+    assert sum(probe.rate_per_s == rate for probe in probes) == 2
+    assert len(probes) <= 12
+
+
+def test_the_last_try_confirms_the_best_so_far() -> None:
+    rate, _, probes = search(server(1000), 10, most_probes=5)
+    assert [probe.rate_per_s for probe in probes] == [10, 15, 22.5, 33.75, 33.75]
+    assert rate == 33.75
+
+
+def test_a_rate_that_was_never_confirmed_is_not_given() -> None:
+    seen: set[float] = set()
+
+    def fickle(rate: float, _: int) -> Probe:
+        kept = rate not in seen
+        seen.add(rate)
+        return Probe(rate, 10.0, rate, kept)
+
+    rate, good, probes = search(fickle, 100)
+    assert (rate, good, len(probes)) == (0, 0, 12)
+
+
 def test_a_bound_that_nothing_keeps_gives_zero() -> None:
     rate, good, probes = search(server(0), 100)
     assert (rate, good) == (0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,14 @@ def test_windows_that_agree_count_and_earlier_ones_do_not() -> None:
     assert unsettled.n == 220
     assert unsettled.spread is not None
     assert unsettled.spread > 0.5
+
+
+def test_wrong_answers_of_any_window_are_counted_among_those_checked_in_any() -> None:
+    slow = replace(one(window([100.0] * 20)), wrong=("y",) * 4, checked=5)
+    quick = replace(one(window([10.0] * 100)), checked=1)
+    row = summarize(system(), Closed(4), [slow, quick, quick, quick])
+    assert row.stable
+    assert (row.wrong, row.checked) == (4, 8)
 
 
 def test_by_the_clock_chance_arrivals_are_no_instability() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
-from vigil.errors import ServerError
+from vigil.serving.control import Control
 
+_TIMEOUT_S = 10.0
 _PHASES = ("queue", "compute_input", "compute_infer", "compute_output")
 
 
@@ -70,17 +69,12 @@ def read_counters(http_url: str, model: str) -> ServerCounters:
     """Read a model's statistics from the server at `http_url` (`host:port`).
 
     Raises:
-        OSError: nobody answers there.
-        ServerError: the server has no such statistics.
+        ServerError: nobody answers there, or the server has no such statistics.
     """
-    with closing(http.client.HTTPConnection(http_url, timeout=10)) as connection:
-        connection.request("GET", f"/v2/models/{model}/stats")
-        answer = connection.getresponse()
-        text = answer.read()
-    if answer.status != 200:
-        raise ServerError(f"{model}: statistics: [{answer.status}] {text[:200]!r}")
+    path = f"/v2/models/{quote(model, safe='')}/stats"
+    found = Control(http_url, _TIMEOUT_S).ask("GET", path)
     total = ServerCounters()
-    for version in json.loads(text)["model_stats"]:
+    for version in found["model_stats"]:
         spent = version["inference_stats"]
         total = total.plus(
             ServerCounters(

@@ -39,7 +39,7 @@ def measure_window(system: System, load: Load, params: BenchmarkSection, turn: i
     def edge() -> None:
         found: ServerCounters | None = None
         if system.counters is not None:
-            with suppress(OSError, ServerError):  # a server that died counts no more
+            with suppress(ServerError):  # a server that died counts no more
                 found = system.counters()
         counted.append(found)
         used.append(read_usage(list(system.processes)))

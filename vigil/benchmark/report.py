@@ -111,10 +111,12 @@ class Report:
         parts = [self._marks(), self._batching()]
         parts += [f"{goal.line()}." for goal in goals(self.rows, self.on_gpu)]
         for found in self.goodput:
-            parts.append(
-                f"{TITLES.get(found.system, found.system)} ({found.protocol}) keeps p99 within "
-                f"{found.bound_ms:g} ms up to {found.rate_per_s:.1f} requests/s."
-            )
+            name = f"{TITLES.get(found.system, found.system)} ({found.protocol})"
+            bound = f"p99 within {found.bound_ms:g} ms"
+            if found.rate_per_s:
+                parts.append(f"{name} keeps {bound} up to {found.rate_per_s:.1f} requests/s.")
+            else:
+                parts.append(f"{name} kept {bound} twice at no rate of {len(found.probes)} tries.")
         return [part for part in parts if part]
 
     def _marks(self) -> str:

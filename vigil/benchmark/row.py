@@ -180,7 +180,7 @@ def summarize(
         **clock,
         errors=errors,
         timeouts=sum(_count(window, TIMEOUT) for window in windows),
-        checked=sum(one.checked for one in kept),
+        checked=sum(one.checked for one in measured),
         wrong=sum(len(one.wrong) for one in measured),
         why_wrong=next((why for one in measured for why in one.wrong), ""),
         **_server(kept),

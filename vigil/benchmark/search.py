@@ -80,8 +80,8 @@ def search(
     """Find the highest rate that keeps the bound.
 
     Goes up or down from a guess by half until the bound lies between two rates, halves the gap
-    until they are within 5 %, and asks for the best a second time: where that fails it goes on
-    below.
+    until they are within 5 %, and asks for the best a second time; the last try asks for that too.
+    Where the second time fails it goes on between the next best, kept once before, and that rate.
 
     Args:
         probe: measures a rate, given the number of the try.
@@ -93,26 +93,25 @@ def search(
         tries.
     """
     tried: list[Probe] = []
-    low = Probe(0.0, None, 0.0, True)
+    kept: list[Probe] = []  # rates that kept the bound once, ascending, all below `high`
     high = float("inf")
-    confirmed = False
     rate = guess_per_s
     while len(tried) < most_probes:
         found = probe(rate, len(tried))
         tried.append(found)
+        again = bool(kept) and rate == kept[-1].rate_per_s
+        if again and found.kept:
+            return rate, found.good_per_s, tuple(tried)
         if found.kept:
-            confirmed = rate == low.rate_per_s
-            low = found
-        elif rate == low.rate_per_s:
-            low, high = Probe(0.0, None, 0.0, True), rate
+            kept.append(found)
         else:
             high = rate
-        near = high <= low.rate_per_s * _CLOSE
-        if near and confirmed:
-            break
-        rate = low.rate_per_s if near else _between(low.rate_per_s, high)
-    best = low if low.rate_per_s and low.kept else Probe(0.0, None, 0.0, False)
-    return best.rate_per_s, best.good_per_s, tuple(tried)
+            if again:
+                kept.pop()
+        low = kept[-1].rate_per_s if kept else 0.0
+        settled = high <= low * _CLOSE or len(tried) == most_probes - 1
+        rate = low if low and settled else _between(low, high)
+    return 0.0, 0.0, tuple(tried)
 
 
 def _between(low: float, high: float) -> float:

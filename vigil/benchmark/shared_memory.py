@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 
@@ -14,7 +12,11 @@ import numpy as np
 
 from vigil.benchmark.requests import Feeds, Place
 from vigil.errors import InputError, ServerError
+from vigil.serving.control import Control
 from vigil.session import Array, TensorSpec
+
+_TIMEOUT_S = 10.0
+_PATH = "/v2/systemsharedmemory/region"
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,14 @@ def region(
         for row, there in zip(rows, inputs, strict=True):
             for key, array in row.items():
                 _view(memory, there[key])[:] = array.tobytes()
-        _post(http_url, f"{name}/register", {"key": f"/{name}", "offset": 0, "byte_size": offset})
-        yield Region(memory, inputs, places, {spec.name: spec for spec in outputs}, batch)
-        with suppress(OSError, ServerError):  # a server that died needs no farewell
-            _post(http_url, f"{name}/unregister", {})
+        server = Control(http_url, _TIMEOUT_S)
+        told = {"key": f"/{name}", "offset": 0, "byte_size": offset}
+        server.ask("POST", f"{_PATH}/{name}/register", told)
+        try:
+            yield Region(memory, inputs, places, {spec.name: spec for spec in outputs}, batch)
+        finally:
+            with suppress(ServerError):  # a server that died needs no farewell
+                server.ask("POST", f"{_PATH}/{name}/unregister", {})
     finally:
         memory.close()
         memory.unlink()
@@ -103,13 +109,3 @@ def region(
 def _view(memory: SharedMemory, place: Place) -> memoryview:
     assert memory.buf is not None  # noqa: S101 - only of a region that is closed
     return memory.buf[place.offset : place.offset + place.size]
-
-
-def _post(http_url: str, action: str, body: Mapping[str, object]) -> None:
-    with closing(http.client.HTTPConnection(http_url, timeout=10)) as connection:
-        path = f"/v2/systemsharedmemory/region/{action}"
-        connection.request("POST", path, json.dumps(body))
-        answer = connection.getresponse()
-        text = answer.read()[:200].decode(errors="replace")
-        if answer.status != 200:
-            raise ServerError(f"benchmark: shared memory: [{answer.status}] {text}")

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
+
+from vigil.files import atomic
 
 
 @dataclass
@@ -41,9 +44,8 @@ def save(run: Run, path: Path) -> None:
         "iteration": run.iteration,
         "seconds": run.seconds,
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with atomic(path) as partial:
+        torch.save(state, partial)
 
 
 def resume(run: Run, path: Path) -> None:
@@ -55,6 +57,22 @@ def resume(run: Run, path: Path) -> None:
     run.average.load_state_dict(state["average"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.iteration, run.seconds = state["iteration"], state["seconds"]
+
+
+def export_weights(model: Any, path: Path, name: str) -> None:
+    """Write a network's state dict as float16 safetensors, whole or not at all.
+
+    Args:
+        model: a torch module.
+        path: where to.
+        name: of the network, for the metadata.
+    """
+    state = {
+        key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for key, value in model.state_dict().items()
+    }
+    with atomic(path) as partial:
+        save_file(state, partial, metadata={"model": name, "variant": "demo"})
 
 
 def report(out: Path, run: Run, values: dict[str, float]) -> None:

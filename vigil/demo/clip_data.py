@@ -243,8 +243,6 @@ def make_crops(
 
 def _one_thread() -> None:
     """Keep OpenCV in a worker to one thread."""
-    import cv2
-
     cv2.setNumThreads(1)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors.torch import save_file
 
 from vigil.demo.checkpoints import Run
 from vigil.perception import rtmo_network
@@ -108,14 +107,3 @@ def average(run: AveragedRun, recipe: Recipe) -> None:
     decay = min(recipe.averaging, (1 + run.iteration) / (10 + run.iteration))
     own, new = run.pairs
     torch._foreach_lerp_(own, new, 1 - decay)
-
-
-def export_weights(model: Any, path: Path) -> None:
-    """Write a network's state dict as float16 safetensors, under a temporary name first."""
-    state = {
-        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in model.state_dict().items()
-    }
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(state, temporary, metadata={"model": "rtmo", "variant": "demo"})
-    temporary.replace(path)

@@ -26,12 +26,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vigil.demo import captions
 from vigil.demo.captions import ACTIONS, KINDS, LABELS
-from vigil.demo.checkpoints import Run, report, resume, save
+from vigil.demo.checkpoints import Run, export_weights, report, resume, save
 from vigil.demo.clip_augment import Motion, inputs, motions, move
 from vigil.demo.clip_heads import Taught
 from vigil.demo.clip_metrics import zero_shot
@@ -224,15 +223,6 @@ def set_schedule(run: Run, recipe: Recipe, progress: float) -> float:
     return rate
 
 
-def export_weights(model: Any, path: Path) -> None:
-    """Write a network's state dict as float16 safetensors, under a temporary name first."""
-    state = {name: (value.half() if value.is_floating_point() else value).contiguous()
-             for name, value in model.state_dict().items()}  # fmt: skip
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(state, temporary, metadata={"model": "clip", "variant": "demo"})
-    temporary.replace(path)
-
-
 def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
     """Train until the recipe's minutes are over; returns the final held-out figures.
 
@@ -261,11 +251,11 @@ def train(data: Path, out: Path, recipe: Recipe) -> dict[str, Any]:
             save(run, out / "checkpoint.pt")
         if run.seconds - validated > 60 * recipe.validate_minutes:
             validated = run.seconds
-            export_weights(run.average.clip, out / "clip.safetensors")
+            export_weights(run.average.clip, out / "clip.safetensors", "clip")
             figures = zero_shot(clip_network.wrap(run.average.clip), held_out, resamples=0)
             report(out, run, {kind: figures[kind]["accuracy"] for kind in figures})
     save(run, out / "checkpoint.pt")
-    export_weights(run.average.clip, out / "clip.safetensors")
+    export_weights(run.average.clip, out / "clip.safetensors", "clip")
     kept = clip_network.load(out / "clip.safetensors", "demo")
     found: dict[str, Any] = dict(zero_shot(kept, held_out))
     found |= {"minutes": run.seconds / 60, "iterations": run.iteration,

@@ -14,16 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
 from vigil.config import Config, load
-from vigil.dataset import ANNOTATIONS, read_annotations, select
+from vigil.dataset import ANNOTATIONS
 from vigil.demo.films import collect
-from vigil.evaluation import measure, predict
-from vigil.evaluation.scores import scores_of
-from vigil.training import train
+from vigil.demo.pretraining import fit
 
 _NAME: Final = "clip_gru"
 _LOG = logging.getLogger(__name__)
@@ -58,14 +55,7 @@ def pretrain(out: Path, crops: Path, clip: Path, config: Config) -> dict[str, An
     annotations = out / ANNOTATIONS
     if not annotations.is_file():
         collect(crops, clip, config, out)
-    train(_NAME, config, annotations, out / "model", out / "work")
-    shutil.copyfile(out / "model" / "model.safetensors", out / f"{_NAME}.safetensors")
-    splits, rows = read_annotations(annotations)
-    held_out = select(splits, rows, "val")
-    scores = scores_of(held_out, predict(out / "model", held_out))
-    metrics = measure(scores, config.classes, config.normal_class, config.evaluate)
-    return {"n": len(held_out), "scenes": len(set(scores.videos)),
-            "train": len(splits["train"]), "metrics": metrics}  # fmt: skip
+    return fit(_NAME, config, annotations, out)
 
 
 def main() -> None:

@@ -12,15 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import shutil
 from pathlib import Path
+from typing import Any
 
 from vigil.config import Config, load
-from vigil.dataset import read_annotations, select
+from vigil.demo.pretraining import fit
 from vigil.demo.simulated import simulate
-from vigil.evaluation import measure, predict
-from vigil.evaluation.scores import scores_of
-from vigil.training import train
 
 _NAME = "protogcn"
 _LOG = logging.getLogger(__name__)
@@ -40,7 +37,7 @@ def pretraining(config: Config, epochs: int, init: str, lr: float = 0.1) -> Conf
 
 def pretrain(
     out: Path, scenes: int, config: Config, workers: int | None = None, seed: int = 50
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Simulate unless that is done, train unless that is done, and measure.
 
     Args:
@@ -51,19 +48,13 @@ def pretrain(
         seed: of the scenes.
 
     Returns:
-        Metrics with intervals on the held-out scenes, their number and the confusion matrix.
+        Metrics with intervals on the windows of the held-out scenes, and their numbers.
     """
     annotations = out / "simulated.pkl"
     if not annotations.is_file():
         count = simulate(annotations, scenes, config, seed=seed, workers=workers)
         _LOG.info("%d windows of %d scenes", count, scenes)
-    train(_NAME, config, annotations, out / "model", out / "work")
-    shutil.copyfile(out / "model" / "model.safetensors", out / f"{_NAME}.safetensors")
-    splits, rows = read_annotations(annotations)
-    held_out = select(splits, rows, "val")
-    scores = scores_of(held_out, predict(out / "model", held_out))
-    metrics = measure(scores, config.classes, config.normal_class, config.evaluate)
-    return {"n": len(held_out), "scenes": len(set(scores.videos)), "metrics": metrics}
+    return fit(_NAME, config, annotations, out)
 
 
 def main() -> None:

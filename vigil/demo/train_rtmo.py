@@ -28,9 +28,9 @@ import torch
 from numpy.typing import NDArray
 
 from vigil.demo import pose_data, pose_metrics
-from vigil.demo.checkpoints import Run, report, resume, save
+from vigil.demo.checkpoints import Run, export_weights, report, resume, save
 from vigil.demo.pose_data import Persons, PoseImages
-from vigil.demo.rtmo_run import AveragedRun, Recipe, average, export_weights, start
+from vigil.demo.rtmo_run import AveragedRun, Recipe, average, start
 from vigil.perception import rtmo, rtmo_network
 from vigil.perception.poses import Poses
 
@@ -172,11 +172,11 @@ def train(
             save(run, out / "checkpoint.pt")
         if run.seconds - validated > 60 * recipe.validate_minutes:
             validated = run.seconds
-            export_weights(run.average, out / "rtmo.safetensors")
+            export_weights(run.average, out / "rtmo.safetensors", "rtmo")
             figures = pose_metrics.evaluate(data / "val", predict(run.average, held_out))
             report(out, run, figures)
     save(run, out / "checkpoint.pt")
-    export_weights(run.average, out / "rtmo.safetensors")
+    export_weights(run.average, out / "rtmo.safetensors", "rtmo")
     figures = pose_metrics.evaluate(
         data / "val", predict(run.average, pose_data.load(data / "val", SIZE))
     )

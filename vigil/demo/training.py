@@ -24,7 +24,7 @@ class Budget:
     Attributes:
         images: rendered training images.
         epochs: passes of YOLO11 over them.
-        minutes: wall-clock budget of SAM2, of RTMO, and of CLIP.
+        minutes: budget of SAM2 and of RTMO by the wall clock, of CLIP in processor time.
         scenes: simulated scenes for ProtoGCN.
         crop_scenes: rendered scenes whose crops CLIP learns from, a few looks each.
         film_scenes: rendered scenes that CLIP and CLIP-GRU learn from, looked at all the time.
