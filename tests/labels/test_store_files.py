@@ -73,8 +73,10 @@ def test_the_copy_is_of_the_old_store_where_another_upgrades_it_meanwhile(
         assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
 
 
-def test_a_store_that_cannot_be_opened_holds_no_file_open(tmp_path: Path) -> None:
-    (tmp_path / "labels.db").write_text("clip_id,label\n" * 500)
+def test_a_store_that_is_refused_holds_no_file_open(tmp_path: Path) -> None:
+    open_sqlite(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "labels.db")) as newer, newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreError) as caught:
         open_sqlite(tmp_path)
     assert caught.value.__traceback__ is not None, "what keeps its frames keeps no connection"
