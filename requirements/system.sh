@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages that no wheel carries: Triton's Python stub links the system's libpython. With
-# `--browser`, `--proxy` or `--promtool` the tests get Chromium, HAProxy or Prometheus's checker of
-# rules (they are skipped where it cannot be had).
+# `--browser`, `--proxy`, `--wrk` or `--promtool` the tests get Chromium, HAProxy, another load
+# generator or Prometheus's checker of rules (they are skipped where it cannot be had).
 set -euo pipefail
 here() { command -v "$@" >/dev/null; }
 case "${1:-}" in
@@ -12,6 +12,10 @@ case "${1:-}" in
 --proxy)
     if PATH="$PATH:/usr/sbin" here haproxy; then exit 0; fi
     package=haproxy wanted=HAProxy
+    ;;
+--wrk)
+    if here wrk; then exit 0; fi
+    package=wrk wanted=wrk
     ;;
 --promtool)    # taken out of its package: installed, that would start a server of its own
     if PATH="$PATH:.vigil/bin" here promtool; then exit 0; fi

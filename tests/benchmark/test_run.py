@@ -108,9 +108,14 @@ def test_a_run_that_is_broken_off_leaves_no_shared_memory_at_the_server(tmp_path
     row = {"x": np.ones((1, 8), np.float32)}
     with embedded(tmp_path, "mlp", 60) as (urls, _):
         control = Control(urls["http"])
-        with pytest.raises(KeyboardInterrupt), triton("x", "http_shm", urls, "mlp", [row]):
-            assert len(control.ask("GET", REGIONS)) == 1
-            raise KeyboardInterrupt
+
+        def broken_off() -> None:
+            with triton("x", "http_shm", urls, "mlp", [row]):
+                assert len(control.ask("GET", REGIONS)) == 1
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            broken_off()
         assert control.ask("GET", REGIONS) == []
 
 

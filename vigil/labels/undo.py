@@ -33,14 +33,8 @@ def undo(connection: Connection, annotator: str, token: str) -> list[int]:
     before = _before(connection, annotator, token, redo=False)
     if before is not None:
         return before
-    decisions = _decisions(annotator).where(~UNDONE)
-    last = connection.execute(decisions.order_by(VoteTable.vote_id.desc()).limit(1)).first()
-    if last is None:
-        return []
-    whole = connection.execute(
-        decisions.where(VoteTable.action == last.action).order_by(VoteTable.vote_id)
-    )
-    return _retract(connection, list(whole), annotator, token, "undo")
+    last = _last_action(connection, _decisions(annotator).where(~UNDONE))
+    return _retract(connection, last, annotator, token, "undo")
 
 
 def redo(connection: Connection, annotator: str, token: str) -> list[int]:
@@ -67,13 +61,7 @@ def redo(connection: Connection, annotator: str, token: str) -> list[int]:
         .where(VoteTable.annotator == annotator, _Target.kind != Kind.RETRACT.value, ~REDONE)
         .where(VoteTable.vote_id > newest, VoteTable.reason != late.REASON)
     )
-    last = connection.execute(undos.order_by(VoteTable.vote_id.desc()).limit(1)).first()
-    if last is None:
-        return []
-    whole = connection.execute(
-        undos.where(VoteTable.action == last.action).order_by(VoteTable.vote_id)
-    )
-    return _retract(connection, list(whole), annotator, token, "redo")
+    return _retract(connection, _last_action(connection, undos), annotator, token, "redo")
 
 
 def _decisions(annotator: str) -> Any:
@@ -83,6 +71,15 @@ def _decisions(annotator: str) -> Any:
         VoteTable.kind != Kind.RETRACT.value,
         VoteTable.source != Source.IMPORTED.value,
     )
+
+
+def _last_action(connection: Connection, votes: Any) -> list[Row[Any]]:
+    """Return the selected votes of the newest one's action, in the order of saving."""
+    last = connection.execute(votes.order_by(VoteTable.vote_id.desc()).limit(1)).first()
+    if last is None:
+        return []
+    whole = votes.where(VoteTable.action == last.action).order_by(VoteTable.vote_id)
+    return list(connection.execute(whole))
 
 
 def _before(connection: Connection, annotator: str, token: str, *, redo: bool) -> list[int] | None:
@@ -102,6 +99,8 @@ def _before(connection: Connection, annotator: str, token: str, *, redo: bool) -
 def _retract(
     connection: Connection, votes: list[Row[Any]], annotator: str, token: str, action: str
 ) -> list[int]:
+    if not votes:
+        return []
     cut = fingerprints(connection, (vote.clip_id for vote in votes))
     rows = [
         {
