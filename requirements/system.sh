@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Debian packages that no wheel carries: Triton's Python stub links the system's libpython. With
-# `--browser`, `--proxy`, `--wrk` or `--promtool` the tests get Chromium, HAProxy, another load
-# generator or Prometheus's checker of rules (they are skipped where it cannot be had).
+# `--browser`, `--proxy`, `--wrk`, `--promtool` or `--postgresql` the tests get Chromium, HAProxy,
+# another load generator, Prometheus's checker of rules or a database server (they are skipped where
+# it cannot be had).
 set -euo pipefail
 here() { command -v "$@" >/dev/null; }
 case "${1:-}" in
@@ -25,6 +26,14 @@ case "${1:-}" in
     (cd "$folder" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) >&2
     mkdir -p "$place" && install "$folder/usr/bin/promtool" "$place/promtool"
     exit 0
+    ;;
+--postgresql)    # its programs: no server starts by itself
+    if compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then exit 0; fi
+    package=postgresql wanted=PostgreSQL
+    if [ "$(id -u)" -eq 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        mkdir -p /etc/postgresql-common
+        echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+    fi
     ;;
 *)
     version=$(${PYTHON:-python3.11} -c 'import sys; print("%d.%d" % sys.version_info[:2])')
