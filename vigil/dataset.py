@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vigil.config import DatasetSection
 from vigil.errors import InputError
 from vigil.sampling import ClipArrays, ClipShape, clip_arrays, sample_clip, sample_indices
-from vigil.schema import Clip, Label, Skeletons, Timeline, atomic, write_text
+from vigil.schema import Clip, Label, Skeletons, Timeline, atomic, by_video, write_text
 from vigil.splits import Item, listing, make_splits, table
 
 __all__ = ["ClipArrays", "clip_arrays", "sample_clip", "sample_indices"]
@@ -160,11 +160,8 @@ def build(
     """
     settled, ties = consensus(labels, clips, classes)
     rows = []
-    by_video: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        if clip.clip_id in settled:
-            by_video[clip.video_id].append(clip)
-    for video_id, members in by_video.items():
+    labeled = by_video(clip for clip in clips if clip.clip_id in settled)
+    for video_id, members in labeled.items():
         if video_id not in sources:
             raise InputError(f"dataset: {video_id}: expected a skeleton file, got none")
         skeletons, timeline = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from vigil.dataset import annotation
 from vigil.ensemble import reads_of
 from vigil.errors import InputError
 from vigil.paths import Paths
-from vigil.schema import Clip, Embeddings, Skeletons, Suggestion, Timeline
+from vigil.schema import Clip, Embeddings, Skeletons, Suggestion, Timeline, by_video
 from vigil.serving.client import RecognizerClient
 from vigil.tokens import token_row
 
@@ -58,10 +57,7 @@ def prelabel(
 
 def rows_by_video(clips: Sequence[Clip], paths: Paths) -> Iterator[list[dict[str, Any]]]:
     """Yield the annotations of each video's clips, as `vigil.dataset` makes them, unlabeled."""
-    by_video: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        by_video[clip.video_id].append(clip)
-    for video_id, own in by_video.items():
+    for video_id, own in by_video(clips).items():
         file = f"{video_id}.parquet"
         if not (paths.skeletons / file).is_file():
             continue

@@ -9,7 +9,7 @@ metadata. Writers write to a temporary name and rename.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -270,6 +270,14 @@ class Clip:
     start_frame: int
     end_frame: int
     n_persons: int
+
+
+def by_video(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
+    """Return clips by the id of their video, each list in the order given."""
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        found.setdefault(clip.video_id, []).append(clip)
+    return found
 
 
 _CLIP_COLUMNS = pa.schema(

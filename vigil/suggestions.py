@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from vigil.config import Config
 from vigil.errors import InputError
 from vigil.paths import Paths
-from vigil.schema import Clip, Embeddings, Suggestion
+from vigil.schema import Clip, Embeddings, Suggestion, by_video
 from vigil.zero_shot import ZeroShot, suggest
 
 
@@ -30,11 +29,8 @@ def suggest_all(
         InputError: no clip with embeddings.
         ModelError: embeddings of another CLIP.
     """
-    by_video: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        by_video[clip.video_id].append(clip)
     found = []
-    for video_id, own in by_video.items():
+    for video_id, own in by_video(clips).items():
         file = paths.embeddings / f"{video_id}.parquet"
         if not file.is_file():
             continue

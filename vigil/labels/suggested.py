@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vigil.config import Config, Order, Strategy
 from vigil.labels.active import Floats, Pool, choose, score
 from vigil.paths import Paths
-from vigil.schema import Clip, Embeddings, Suggestion, read_suggestions
+from vigil.schema import Clip, Embeddings, Suggestion, by_video, read_suggestions
 
 Said = Mapping[str, Mapping[str, tuple[float, ...]]]  # probabilities by system by clip
 
@@ -112,11 +112,8 @@ def clip_vectors(clips: Sequence[Clip], paths: Paths) -> dict[str, NDArray[np.fl
     Returns:
         (D,) by clip id.
     """
-    by_video: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        by_video[clip.video_id].append(clip)
     found = {}
-    for video_id, own in by_video.items():
+    for video_id, own in by_video(clips).items():
         file = paths.embeddings / f"{video_id}.parquet"
         if not file.is_file():
             continue
