@@ -48,7 +48,7 @@ test: $(READY) ## Run the whole test suite
 	@requirements/system.sh --browser || echo "test: no Chromium: the browser's tests are skipped"
 	@requirements/system.sh --proxy || echo "test: no HAProxy: the proxy's tests are skipped"
 	@requirements/system.sh --wrk || echo "test: no wrk: the comparison of load generators is skipped"
-	@requirements/system.sh --promtool || echo "test: no promtool: the alerts' tests are skipped"
+	@requirements/system.sh --promtool || echo "test: no Prometheus: the alerts' tests are skipped"
 	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 check: $(READY) ## Format, lint, types and the fast tests

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Debian packages that no wheel carries: Triton's Python stub links the system's libpython. With
 # `--browser`, `--proxy`, `--wrk`, `--promtool` or `--postgresql` the tests get Chromium, HAProxy,
-# another load generator, Prometheus's checker of rules or a database server (they are skipped where
-# it cannot be had).
+# another load generator, Prometheus with its checker of rules and node exporter, or a database server
+# (they are skipped where it cannot be had).
 set -euo pipefail
 here() { command -v "$@" >/dev/null; }
 case "${1:-}" in
@@ -18,13 +18,15 @@ case "${1:-}" in
     if here wrk; then exit 0; fi
     package=wrk wanted=wrk
     ;;
---promtool)    # taken out of its package: installed, that would start a server of its own
-    if PATH="$PATH:.vigil/bin" here promtool; then exit 0; fi
+--promtool)    # taken out of their packages: installed, those would start servers of their own
     folder=$(mktemp -d) place=$PWD/.vigil/bin
     trap 'rm -rf "$folder"' EXIT
-    echo "setup: fetching promtool from the Debian package prometheus"
-    (cd "$folder" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) >&2
-    mkdir -p "$place" && install "$folder/usr/bin/promtool" "$place/promtool"
+    for package in prometheus prometheus-node-exporter; do
+        if PATH="$PATH:.vigil/bin" here "$package"; then continue; fi
+        echo "setup: fetching the Debian package $package"
+        (cd "$folder" && apt-get download -qq "$package" && dpkg-deb -x "$package"_*.deb .) >&2
+        mkdir -p "$place" && install "$folder"/usr/bin/* "$place"
+    done
     exit 0
     ;;
 --postgresql)    # its programs: no server starts by itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -143,12 +144,86 @@ def test_proxy_and_server_get_all_that_they_ask_for() -> None:
 
 
 def test_compose_and_kubernetes_run_the_same_releases() -> None:
-    base = re.search(r"^FROM \S+:(\d+\.\d+)-py3$", (DEPLOY / "triton/Dockerfile").read_text(), re.M)
+    base = re.search(
+        r"^FROM \S+:(\d+\.\d+)-py3(@\S+)?$", (DEPLOY / "triton/Dockerfile").read_text(), re.M
+    )
     assert base is not None
     assert tuple(map(int, base[1].split("."))) >= (26, 4)  # shared memory of clients can be off
     for name in ("triton", "proxy"):
         assert containers()[name]["image"] == COMPOSE["services"][name]["image"]
     assert COMPOSE["services"]["triton"]["image"].endswith(f":{base[1]}")
+
+
+def pulled(folder: Path) -> list[str]:
+    """Return every image that a file of a folder like `deploy/` pulls, tag and all."""
+    files = [folder / name for name in ("compose.yaml", "triton/Dockerfile")]
+    text = "\n".join(file.read_text() for file in [*files, *folder.glob("kubernetes/*.yaml")])
+    named = re.findall(r"^(?:FROM|[ -]*image:) *(\S+)", text, re.MULTILINE)
+    return [image for image in named if not image.startswith("vigil-")]
+
+
+def test_every_image_names_an_exact_release() -> None:
+    images = pulled(DEPLOY)
+    assert {image.split(":")[0].split("/")[-1] for image in images} == {
+        "tritonserver", "haproxy", "prometheus", "node-exporter", "grafana",
+    }  # fmt: skip
+    for image in images:
+        release = r"\d+\.\d+" if "nvcr.io" in image else r"v?\d+\.\d+\.\d+"  # NVIDIA has two parts
+        assert re.fullmatch(rf"[\w./-]+:{release}(-\w+)?(@sha256:[0-9a-f]{{64}})?", image), image
+
+
+@pytest.mark.parametrize("digest", ["sha256:" + "a1" * 32, "nothing"])
+def test_one_command_pins_every_image_by_its_digest(digest: str, tmp_path: Path) -> None:
+    """The registry is a stand-in: it gives every image one digest."""
+    copy = tmp_path / "deploy"
+    shutil.copytree(DEPLOY, copy, ignore=shutil.ignore_patterns("secrets"))
+    (tmp_path / "docker").write_text(f'#!/bin/sh\necho "{digest}"\n')
+    (tmp_path / "docker").chmod(0o755)
+    before = pulled(copy)
+    for _ in range(2):  # pinning what is pinned changes nothing
+        ran = subprocess.run([str(copy / "pin.sh")], env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+                             capture_output=True, text=True, check=False)  # fmt: skip
+        if digest == "nothing":
+            assert (ran.returncode, pulled(copy)) == (2, before)
+            assert "expected a digest, got 'nothing'" in ran.stderr
+            return
+        assert ran.returncode == 0, ran.stderr
+        assert pulled(copy) == [f"{image.split('@')[0]}@{digest}" for image in before]
+    assert (
+        yaml.safe_load((copy / "compose.yaml").read_text())["services"].keys()
+        == COMPOSE["services"].keys()
+    )
+
+
+@pytest.fixture(scope="module")
+def rendered() -> list[dict[str, Any]]:
+    """Return what kubectl makes of the folder, without a cluster."""
+    ran = subprocess.run([program("kubectl", "kubernetes-client"), "kustomize", str(FOLDER)],
+                         capture_output=True, text=True, check=False)  # fmt: skip
+    if "must be a file" in ran.stderr:
+        pytest.skip("this kubectl is older than 1.21 and knows no kustomization of folders")
+    assert ran.returncode == 0, ran.stderr
+    return [part for part in yaml.safe_load_all(ran.stdout) if part]
+
+
+def test_kubectl_renders_every_manifest(rendered: list[dict[str, Any]]) -> None:
+    """`kubectl apply --dry-run=client` asks a cluster for its schemas; rendering does not."""
+    found = {part["kind"]: part for part in rendered}
+    assert set(found) == {*resources(), "ConfigMap"}
+    assert {part["metadata"].get("namespace") for part in rendered} == {None, "vigil"}
+    spec = found["Deployment"]["spec"]["template"]["spec"]
+    images = {one["name"]: one["image"] for one in spec["containers"]}
+    assert images == {name: one["image"] for name, one in containers().items()}
+    name = found["ConfigMap"]["metadata"]["name"]
+    assert re.fullmatch(r"vigil-proxy-\w+", name), "a changed file must make new pods"
+    assert {"name": "rules", "configMap": {"name": name}} in spec["volumes"]
+    assert found["ConfigMap"]["data"]["haproxy.cfg"] == (DEPLOY / "proxy/haproxy.cfg").read_text()
+
+
+def test_what_kubectl_renders_follows_the_schemas(rendered: list[dict[str, Any]]) -> None:
+    checker = pytest.importorskip("kubernetes_validate")
+    for part in rendered:
+        assert checker.validate(part, KUBERNETES, strict=True) == KUBERNETES
 
 
 def test_the_server_starts_restricted_and_without_memory_of_clients(tmp_path: Path) -> None:
