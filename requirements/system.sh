@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Debian packages that no wheel carries: Triton's Python stub links the system's libpython. With
 # `--browser`, `--proxy`, `--wrk`, `--promtool` or `--postgresql` the tests get Chromium, HAProxy,
-# another load generator, Prometheus with its checker of rules and node exporter, or a database server
-# (they are skipped where it cannot be had).
+# another load generator, Prometheus (with its checker of rules and node exporter) or a database
+# server (they are skipped where it cannot be had).
 set -euo pipefail
 here() { command -v "$@" >/dev/null; }
 case "${1:-}" in
