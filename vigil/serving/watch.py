@@ -3,8 +3,9 @@
 Triton never restarts a dead stub of its Python backend: that instance fails for ever. The watchdog
 looks at every loaded model in turn. A model that has answered since the last look without a new
 failure is well and costs one read of counters; any other is asked rows of zeros, enough to meet
-every instance. Where the server fails at them, the model is loaded anew beside itself, so that the
-instances that live keep answering meanwhile; where that does not help, it is unloaded and loaded.
+every instance. Where the server fails at them, or a stub is gone from its machine, the model is
+loaded anew beside itself, so that the instances that live keep answering meanwhile; where that does
+not help, it is unloaded and loaded.
 """
 
 from __future__ import annotations
@@ -134,11 +135,17 @@ class Watchdog:
             if busy and failed <= patient.failed:
                 patient.answered = answered
                 return ""
-            reason = self._ask(name, answered)
+            reason = self._ask(name, answered) or self._missing(name)
             self._remember(name, patient)
         except ModelNotFound:
             return ""  # unloaded between two questions
         return reason
+
+    def _missing(self, name: str) -> str:
+        """Say how many instances lack their stub; callers may keep the canaries away from those."""
+        count = instances(self._quick.config(name))
+        alive = len(self._host.stubs(name)) if self._host else 0
+        return f"{count - alive} of {count} instances died" if 0 < alive < count else ""
 
     def _remember(self, name: str, patient: _Patient) -> None:
         """Remember what was answered so far; the watchdog's own questions are no callers.
