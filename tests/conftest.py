@@ -24,7 +24,8 @@ settings.load_profile("anywhere")
 def real_dir() -> Path:
     """The folder of real footage and weights; the test is skipped where it is absent."""
     folder = Path(os.environ.get("VIGIL_REAL", ROOT.parent / "shared" / "real"))
-    if not (folder / "footage").is_dir():
+    parts = ("footage/edge_cases", "ground_truth/coco_people", "skeletons", "weights")
+    if not all((folder / part).is_dir() for part in parts):
         pytest.skip("no real footage here: set VIGIL_REAL to its folder")
     return folder
 
