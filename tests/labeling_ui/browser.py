@@ -88,7 +88,12 @@ class Desk:
         key: str = self.get("/api/videos")["videos"][number]["key"]
         self.page.goto(f"{self.address}/label?video={key}")
         self.card(0).wait_for()
+        self.settled()
         return key
+
+    def settled(self) -> None:
+        """Wait until the server has drawn the page: what is drawn anew hears no key meanwhile."""
+        self.page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
 
     def card(self, number: int) -> Any:
         """The clip at this place of the page."""

@@ -91,11 +91,13 @@ def test_the_whole_way_goes_by_keyboard_alone(browser: Any, server: Server, team
     desk = Desk(browser, server.address, None)
     page = desk.page
     page.goto(server.address)
+    page.get_by_label("Name").and_(page.locator(":focus")).wait_for()
     page.keyboard.type("bob")
     desk.press("Tab")
     page.keyboard.type(PASSWORD)
     desk.press("Tab", "Enter")
     page.locator(".video").first.wait_for()
+    desk.settled()
     for _ in range(25):
         desk.press("Tab")
         if focused(desk, "one.dataset.video"):
@@ -105,6 +107,7 @@ def test_the_whole_way_goes_by_keyboard_alone(browser: Any, server: Server, team
     assert ring == "solid", "where one is must be seen"
     desk.press("Enter")
     desk.card(0).wait_for()
+    desk.settled()
     desk.press("2")
     desk.waits_for(0, CLASSES[1])
     order = []

@@ -46,9 +46,20 @@ def part(adam: Desk, name: str) -> Any:
 
 
 def choose(page: Any, label: str, option: str) -> None:
-    """Pick from one of Streamlit's drop-downs."""
-    page.get_by_role("combobox", name=label).first.click()
-    page.get_by_role("option", name=option, exact=True).click()
+    """Pick from one of Streamlit's drop-downs; again where it was drawn anew and so closed."""
+    from playwright.sync_api import TimeoutError as Closed
+
+    wanted = page.get_by_role("option", name=option, exact=True)
+    for _ in range(20):
+        page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+        page.get_by_role("combobox", name=label).first.click()
+        try:
+            wanted.click(timeout=6000)
+        except Closed:
+            page.keyboard.press("Escape")
+        else:
+            return
+    raise AssertionError(f"expected {option} among what {label} offers")
 
 
 def test_somebody_is_added_changed_blocked_and_let_in_again(
