@@ -9,15 +9,23 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples everywhere, however long a slow machine takes for them.
+settings.register_profile(
+    "anywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("anywhere")
 
 
 @pytest.fixture(scope="session")
 def real_dir() -> Path:
     """The folder of real footage and weights; the test is skipped where it is absent."""
     folder = Path(os.environ.get("VIGIL_REAL", ROOT.parent / "shared" / "real"))
-    if not (folder / "footage").is_dir():
+    parts = ("footage/edge_cases", "ground_truth/coco_people", "skeletons", "weights")
+    if not all((folder / part).is_dir() for part in parts):
         pytest.skip("no real footage here: set VIGIL_REAL to its folder")
     return folder
 

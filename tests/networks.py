@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,8 @@ def color_clip(path: Path, crop_px: int = 16, clip: str = "test/colors") -> Path
     return save(path, nodes, [crops], [embedding], weights, notes)
 
 
-def weight_bound(path: Path, width: int = 1024, layers: int = 4) -> Path:
-    """Write an MLP that makes its weights anew, as sin(V), whenever it runs.
+def weight_bound(path: Path, width: int = 1024, layers: int = 4, sines: int = 3) -> Path:
+    """Write an MLP that makes its weights anew, as sin(sin(sin(V))), whenever it runs.
 
     One execution costs about the same whether it serves one row or thirty: what a GPU that idles at
     batch 1 looks like, in miniature. The V are inputs with defaults, or they would be folded away.
@@ -79,7 +80,8 @@ def weight_bound(path: Path, width: int = 1024, layers: int = 4) -> Path:
         weights[f"v{layer}"] = rng.standard_normal((width, width), np.float32) * scale
         inputs.append(helper.make_tensor_value_info(f"v{layer}", FLOAT, [width, width]))
         name = "y" if layer == layers - 1 else f"a{layer}"
-        nodes.append(helper.make_node("Sin", [f"v{layer}"], [f"w{layer}"]))
+        steps = [f"v{layer}", *(f"s{layer}_{step}" for step in range(1, sines)), f"w{layer}"]
+        nodes += [helper.make_node("Sin", [old], [new]) for old, new in pairwise(steps)]
         nodes.append(helper.make_node("MatMul", [last, f"w{layer}"], [f"h{layer}"]))
         nodes.append(helper.make_node("Relu", [f"h{layer}"], [name]))
         last = name

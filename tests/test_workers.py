@@ -11,7 +11,7 @@ import pytest
 from vigil.errors import InputError
 from vigil.workers import Outcome, run_jobs
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 def act(job: tuple[str, Path]) -> None:

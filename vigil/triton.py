@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from typing import Any, Literal
+from weakref import WeakSet
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from vigil.feeds import Array, TensorSpec, check_feeds
 
 TransportName = Literal["http", "grpc"]
 _BROKEN = {"ClientConnectionError", "HTTPConnectionClosed"}  # aiohttp's and geventhttpclient's
+_threads = threading.local()
 
 
 class TritonSession:
@@ -103,8 +105,42 @@ class TritonSession:
             if self.protocol == "http":
                 limits = {"connection_timeout": self.timeout_s, "network_timeout": self.timeout_s}
             client = _triton_module(self.protocol).InferenceServerClient(self.url, **limits)
+            if self.protocol == "http":
+                close_with_thread(client)
             self._local.client = client
         return client
+
+
+class _Opened:
+    """What one thread has opened over HTTP; it is closed when the thread is over."""
+
+    def __init__(self) -> None:
+        from gevent import get_hub
+        from gevent.resolver.blocking import Resolver
+
+        self.clients: WeakSet[Any] = WeakSet()
+        self._hub = get_hub()
+        self._hub.resolver = Resolver(self._hub)  # the usual one has a thread and loop of its own
+
+    def __del__(self) -> None:
+        from gevent import get_hub
+
+        for client in list(self.clients):
+            client.close()
+        for hub in (get_hub(), self._hub):  # a thread that ends has lost its own, and gets another
+            hub.destroy(destroy_loop=True)
+
+
+def close_with_thread(client: Any) -> None:
+    """See to it that this thread's client over HTTP is closed with all it uses at the thread's end.
+
+    tritonclient waits by gevent, whose loop of a thread holds two files open and leaves them so.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return
+    if not hasattr(_threads, "opened"):
+        _threads.opened = _Opened()
+    _threads.opened.clients.add(client)
 
 
 def triton_error(subject: str, error: Exception) -> ServerError:

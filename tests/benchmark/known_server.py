@@ -23,8 +23,8 @@ SPEC = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}],
 class Connection(asyncio.Protocol):
     """Answers requests of one connection in order, each after its delay."""
 
-    def __init__(self, plan: dict[str, Any], began: float) -> None:
-        self.plan, self.began, self.buffer, self.count = plan, began, b"", 0
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.plan, self.buffer = plan, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -60,9 +60,11 @@ class Connection(asyncio.Protocol):
         wait = plan.get("ms", 0) / 1e3
         if "slow_ms" in plan and counter[0] % plan["every"] == 0:
             wait = plan["slow_ms"] / 1e3
-        now = time.monotonic() - self.began
-        if "stall_at" in plan and plan["stall_at"] <= now < plan["stall_at"] + plan["stall_s"]:
-            wait = plan["stall_at"] + plan["stall_s"] - now
+        now = time.monotonic()
+        if counter[0] == plan.get("stall_from"):
+            plan["_until"] = now + plan["stall_s"]
+        if now < plan["_until"]:
+            wait = plan["_until"] - now
         status = plan.get("status", 200) if counter[0] % plan.get("status_every", 1) == 0 else 200
         value = plan.get("value", 1.0) if counter[0] % plan.get("value_every", 1) == 0 else 1.0
         body = {"outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [value]}]}
@@ -80,9 +82,9 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(plan: dict[str, Any]) -> None:
-    plan["_count"] = [0]
-    loop, began = asyncio.get_running_loop(), time.monotonic()
-    server = await loop.create_server(lambda: Connection(plan, began), "127.0.0.1", 0)
+    plan |= {"_count": [0], "_until": 0.0}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(plan), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
@@ -93,10 +95,10 @@ def known_server(**plan: Any) -> Iterator[str]:
     """Run one with a plan and yield its `host:port`.
 
     Args:
-        plan: `ms` of every answer; `slow_ms` of every `every`-th; `stall_at` and `stall_s`: seconds
-            after its start at which, and for which, it answers nothing; `die_after` so many
-            requests; `status` of every `status_every`-th answer; `value` of every `value_every`-th
-            (1 is right); `not_ready`.
+        plan: `ms` of every answer; `slow_ms` of every `every`-th; `stall_from` the so manieth
+            request on it answers nothing for `stall_s`; `die_after` so many requests; `status` of
+            every `status_every`-th answer; `value` of every `value_every`-th (1 is right);
+            `not_ready`.
     """
     command = [sys.executable, "-m", "tests.benchmark.known_server", json.dumps(plan)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

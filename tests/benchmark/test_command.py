@@ -29,7 +29,7 @@ def start(*arguments: str, before: Callable[[], None] | None = None) -> subproce
 
 def bench(*arguments: str, before: Callable[[], None] | None = None) -> tuple[int, str, str]:
     with start(*arguments, before=before) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=900)
     return process.returncode, out, err
 
 
@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_partial_results_and_exit_130(tmp_path: Path) -> None:
         assert "c=1" in process.stdout.readline()
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=900)
     assert process.returncode == 130
     assert "interrupted" in err
     assert partial(tmp_path) == "interrupted"

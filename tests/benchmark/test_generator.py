@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,11 @@ def sleeping(seconds: float) -> Callable[[int], object]:
 
 
 def test_each_caller_waits_for_its_answer_before_asking_again() -> None:
-    window = drive(sleeping(0.02), Closed(5), 0.5, 0.1)
-    assert service(window).min() >= 0.02
-    assert 0.2 * 125 < len(window.due) <= 130  # 5 callers, 0.02 s each, 0.5 s
+    callers, seconds = 16, 0.05
+    window = drive(sleeping(seconds), Closed(callers), 0.5, 0.1)
+    assert service(window).min() >= seconds
+    most_of_one = window.seconds / seconds + 1
+    assert most_of_one < len(window.due) <= callers * most_of_one
 
 
 def test_the_window_opens_only_when_every_caller_was_answered() -> None:
@@ -69,9 +72,9 @@ def test_the_window_opens_only_when_every_caller_was_answered() -> None:
 
 
 def test_a_slow_system_keeps_the_window_open_until_callers_were_answered() -> None:
-    window = drive(sleeping(0.2), Closed(3), 0.05, 0)
+    window = drive(sleeping(0.4), Closed(3), 0.2, 0)
     assert len(window.completed) >= 3
-    assert window.seconds < 1
+    assert 0.2 < window.seconds < 2
 
 
 def test_a_request_that_ends_after_the_window_is_waited_for_and_belongs_to_it() -> None:
@@ -151,11 +154,12 @@ def test_the_clock_does_not_wait_for_answers() -> None:
 
 def test_a_trace_is_replayed_whole_and_at_its_times(tmp_path: Path) -> None:
     path = tmp_path / "trace.csv"
-    path.write_text("offset_s\n10.0\n10.05\n10.05\n10.3\n")
+    path.write_text("offset_s\n10.0\n10.05\n10.05\n11.2\n")
     window = drive(sleeping(0.01), from_trace(path), seconds=9, warmup_s=9)
-    assert window.due == pytest.approx([0, 0.05, 0.05, 0.3])
-    assert window.seconds == pytest.approx(0.4)
-    assert (window.sent - window.due).max() < 0.05
+    assert window.due == pytest.approx([0, 0.05, 0.05, 1.2])
+    assert window.seconds == pytest.approx(1.6)
+    assert (window.sent >= window.due).all()
+    assert (window.sent - window.due).max() < 1  # what came first did not wait for the last
 
 
 def test_a_request_that_finds_no_connection_in_time_is_a_timeout() -> None:
@@ -183,25 +187,39 @@ def test_the_clients_own_lateness_is_seen() -> None:
 def test_a_share_of_the_answers_is_kept_with_their_inputs() -> None:
     window = drive(sleeping(0.002), Closed(2), 0.4, 0.05, share=0.25)
     assert all(turn == answer for turn, answer in window.samples)
-    assert len(window.samples) == pytest.approx(0.25 * len(window.due), rel=0.2)
+    assert len(window.samples) == pytest.approx(0.25 * len(window.due), abs=2)
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_in_process_calls_run_only_so_many_at_once_and_in_turn(at_once: int) -> None:
     running, most, lock = 0, 0, threading.Lock()
+    numbers, ran = itertools.count(), []
 
-    def function(_: object) -> None:
+    def function(feeds: Mapping[str, np.ndarray]) -> None:
         nonlocal running, most
         with lock:
+            ran.append(int(feeds["x"][0]))
             running += 1
             most = max(most, running)
         time.sleep(0.01)
         with lock:
             running -= 1
 
-    with in_process("pytorch", function, [{}], at_once) as system:
-        window = drive(system.open_lane, Closed(9), 0.4, 0.1)
+    class Noted:
+        def __init__(self, lane: Lane) -> None:
+            self.lane, self.close = lane, lane.close
+
+        async def ask(self, _: int) -> object:
+            return await self.lane.ask(next(numbers))
+
+    rows = [{"x": np.array([number])} for number in range(10_000)]
+    with in_process("pytorch", function, rows, at_once) as system:
+
+        async def open_lane(index: int) -> Lane:
+            return Noted(await system.open_lane(index))
+
+        window = drive(open_lane, Closed(9), 0.4, 0.1)
     assert most == at_once
-    # Each waits for the eight others: nobody overtakes, so no answer is quick and none is late.
-    assert service(window).min() > 0.8 * 0.09 / at_once
-    assert service(window).max() < 5 * service(window).min()
+    assert service(window).min() >= 0.01
+    # Nobody overtakes but those who, taken up before, have not come to note it.
+    assert all(number - place < at_once for place, number in enumerate(ran))

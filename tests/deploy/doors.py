@@ -9,6 +9,7 @@ import http.client
 import ipaddress
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -105,7 +106,7 @@ class Proxy:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(5)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -120,10 +121,10 @@ class Proxy:
         for _ in range(10):
             self._process.send_signal(signal.SIGUSR2)
             with contextlib.suppress(AssertionError):
-                return self.wait_until(lambda: self._loaded() > before, limit_s=2)
+                return self.wait_until(lambda: self._loaded() > before, limit_s=10)
         raise AssertionError(f"expected it to load its files anew\n{self.log()[-1500:]}")
 
-    def wait_until(self, met: Any, limit_s: float = 10.0) -> None:
+    def wait_until(self, met: Any, limit_s: float = 120.0) -> None:
         """Wait until `met()`, or fail with the proxy's log."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end:
@@ -146,7 +147,7 @@ class Proxy:
 
     def connect(self) -> ssl.SSLSocket:
         """Return a connection over TLS on which nothing has been said."""
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=120)
         return self.tls.wrap_socket(plain, server_hostname="localhost")
 
 
@@ -154,7 +155,7 @@ def ask(
     proxy: Proxy, method: str, path: str, body: Any = None, **headers: str
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return status, JSON body and headers of one request over HTTPS."""
-    line = http.client.HTTPSConnection("localhost", proxy.port, timeout=10, context=proxy.tls)
+    line = http.client.HTTPSConnection("localhost", proxy.port, timeout=120, context=proxy.tls)
     with closing(line):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         line.request(method, path, body, named)
@@ -167,14 +168,14 @@ def ask(
 def code(call: Any, request: Any, **options: Any) -> str:
     """Return the status that a gRPC call ends with."""
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=10, **options)
+        call(request, timeout=120, **options)
     return str(caught.value.code().name)
 
 
 def get(url: str) -> tuple[int, str]:
     """Return status and body; status 0 where nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (our own address)
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 (our own address)
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -184,12 +185,15 @@ def get(url: str) -> tuple[int, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Return ports that nobody listens on, and that no system deals out by itself meanwhile."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError("expected free ports below 32000")
 
 
 def write_tokens(path: Path, tokens: dict[str, str]) -> None:

@@ -119,7 +119,7 @@ def test_the_server_sees_neither_token_nor_keys_of_clients(tmp_path: Path) -> No
 
 
 def test_nothing_is_answered_without_tls(proxy: Proxy) -> None:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as line:
         line.sendall(
             f"GET /v2 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n".encode()
         )
@@ -134,7 +134,7 @@ def test_nothing_is_answered_without_tls(proxy: Proxy) -> None:
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
-        socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as line,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as line,
         pytest.raises((ssl.SSLError, OSError)),
     ):
         old.wrap_socket(line, server_hostname="localhost")
@@ -191,7 +191,7 @@ def test_the_server_itself_keeps_them_for_those_with_the_admin_key(
             client.get_model_repository_index()
         key = {"triton-grpc-protocol-x-vigil-admin": ADMIN}
         assert len(client.get_model_repository_index(headers=key).models) == 1
-    line = http.client.HTTPConnection(triton.http_url, timeout=5)
+    line = http.client.HTTPConnection(triton.http_url, timeout=60)
     with closing(line):
         line.request("GET", "/v2/models/tiny/stats", headers={"x-vigil-admin": ADMIN})
         assert line.getresponse().status == 200

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from tests.labeling_ui.projects import PASSWORD, Project
 from vigil.labels.project import open_store
 from vigil.labels.votes import Vote
 
-WAIT_MS = 30_000  # of a busy machine
+WAIT_MS = 120_000  # of a busy machine
 _PLAYING = "--autoplay-policy=no-user-gesture-required"
 
 
@@ -33,11 +34,16 @@ def chromium() -> Iterator[Any]:
 
 
 def free_port() -> int:
-    """Return a port that a server can take again after it was killed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that a server can take again after it was killed.
+
+    It is none of those that a system deals out (from 32768 on by Linux's default), so that nobody
+    gets it by chance meanwhile.
+    """
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("expected a free port below 32000")
 
 
 class Desk:
@@ -63,7 +69,9 @@ class Desk:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
 
     def _sign_in(self, name: str) -> None:
-        answer = httpx.post(f"{self.address}/login", data={"name": name, "password": PASSWORD})
+        answer = httpx.post(
+            f"{self.address}/login", timeout=60, data={"name": name, "password": PASSWORD}
+        )
         assert answer.status_code == 303, answer.text
         token = answer.cookies["vigil_session"]
         self.context.add_cookies([{
@@ -80,18 +88,20 @@ class Desk:
         key: str = self.get("/api/videos")["videos"][number]["key"]
         self.page.goto(f"{self.address}/label?video={key}")
         self.card(0).wait_for()
+        self.settled()
         return key
+
+    def settled(self) -> None:
+        """Wait until the server has drawn the page: what is drawn anew hears no key meanwhile."""
+        self.page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
 
     def card(self, number: int) -> Any:
         """The clip at this place of the page."""
         return self.page.locator(".card").nth(number)
 
-    @property
-    def current(self) -> int:
-        """Place of the clip that keys speak of."""
-        return int(self.page.locator(".card").evaluate_all(
-            "cards => cards.findIndex((card) => card.classList.contains('current'))"
-        ))  # fmt: skip
+    def is_at(self, number: int) -> None:
+        """Wait until keys speak of the clip at this place."""
+        self.card(number).and_(self.page.locator(".card.current")).wait_for()
 
     def press(self, *keys: str) -> None:
         for key in keys:

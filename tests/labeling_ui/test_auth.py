@@ -157,7 +157,7 @@ def test_signing_in_anew_ends_the_session_before(server: Server) -> None:
     before = client.cookies["vigil_session"]
     client.post("/login", data={"name": "ann", "password": PASSWORD})
     assert client.cookies["vigil_session"] != before
-    late = httpx.get(f"{server.address}/api/me", cookies={"vigil_session": before})
+    late = httpx.get(f"{server.address}/api/me", timeout=60, cookies={"vigil_session": before})
     assert late.status_code == 401
 
 
@@ -165,7 +165,7 @@ def test_signing_out_ends_the_session_for_good(server: Server) -> None:
     annotator = server.sign_in("bob")
     cookie = annotator.client.cookies["vigil_session"]
     assert annotator.post("/logout", {}).status_code == 303
-    late = httpx.get(f"{server.address}/api/me", cookies={"vigil_session": cookie})
+    late = httpx.get(f"{server.address}/api/me", timeout=60, cookies={"vigil_session": cookie})
     assert late.status_code == 401
 
 
@@ -173,6 +173,7 @@ def test_signing_out_ends_the_session_for_good(server: Server) -> None:
 def test_a_made_up_session_is_none(server: Server, cookie: str) -> None:
     answer = httpx.get(
         f"{server.address}/api/me",
+        timeout=60,
         headers={b"cookie": b"vigil_session=" + cookie.encode("latin-1")},
     )
     assert answer.status_code == 401
@@ -198,7 +199,7 @@ def handshake(server: Server, headers: dict[str, str]) -> int:
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: streamlit",
         *(f"{name}: {value}" for name, value in headers.items()), "", "",
     ]  # fmt: skip
-    with socket.create_connection((parts.hostname or "", parts.port or 0), 20) as stream:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 120) as stream:
         stream.sendall("\r\n".join(lines).encode())
         return int(stream.recv(64).split()[1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import Any
 
@@ -39,7 +40,7 @@ def test_a_server_killed_between_key_and_answer_gets_the_vote_once(
     desk.card(0).locator(".state.failed").wait_for()
     assert len(votes_in(team)) == 1
     desk.press("3", "4")
-    assert desk.page.locator(".safety.failed").inner_text().startswith("3 not saved")
+    desk.page.locator(".safety.failed", has_text=re.compile("^3 not saved")).wait_for()
     server.start()
     desk.all_saved()
     labels = [vote.label for vote in votes_in(team, standing=False)]

@@ -23,7 +23,7 @@ _SESSIONS = 8
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_twenty_thousand_votes_by_eight_at_once_are_all_there_once(tmp_path: Path) -> None:
     project = make(tmp_path)
     with serving(project.params) as server:

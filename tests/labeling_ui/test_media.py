@@ -126,7 +126,7 @@ KEYS = [
 def test_nothing_but_a_key_of_the_store_reaches_a_file(
     ann: Annotator, server: Server, kind: str, key: str
 ) -> None:
-    line = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=20)
+    line = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=120)
     cookie = ann.client.cookies["vigil_session"]
     line.request("GET", f"/media/{kind}/{key}", headers={"Cookie": f"vigil_session={cookie}"})
     answer = line.getresponse()

@@ -66,7 +66,7 @@ def signing_in(folder: Path, *visitors: dict[str, Any]) -> Iterator[Server]:
 
 
 def _wait(port: int) -> None:
-    for _ in range(300):
+    for _ in range(3000):
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.1)
@@ -105,5 +105,7 @@ def test_an_identity_with_a_role_is_signed_in_with_it_and_no_other_is(tmp_path: 
         for said in strangers:
             assert _through(server).get("/api/me").status_code == 401, said
         made_up = {"_streamlit_user": "made up"}
-        page = httpx.get(f"{server.address}/", cookies=made_up, headers={"Accept": "text/html"})
+        page = httpx.get(
+            f"{server.address}/", timeout=60, cookies=made_up, headers={"Accept": "text/html"}
+        )
         assert page.headers["location"] == "/login"

@@ -59,7 +59,7 @@ def test_votes_are_taken_while_pages_raise_and_hang(browser: Any, server: Server
     for clip in clips:
         vote = {"clip": clip["key"], "kind": "label", "label": CLASSES[0]}
         assert bob.vote(vote).status_code == 201
-    assert (time.monotonic() - began) / len(clips) < 10, "two pages spin beside it"
+    assert (time.monotonic() - began) / len(clips) < 60, "two pages spin beside it"
     desk.open_video(1)
     desk.press("2")
     desk.waits_for(0, CLASSES[1])

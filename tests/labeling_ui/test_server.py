@@ -34,10 +34,10 @@ def test_beyond_loopback_users_sign_in_under_the_configured_names_only(tmp_path:
         port = urlsplit(server.address).port
         assert urlsplit(server.address).hostname == "label.example.org"
         own = f"http://127.0.0.1:{port}"
-        assert httpx.get(f"{own}/login").status_code == 421
+        assert httpx.get(f"{own}/login", timeout=60).status_code == 421
         ours = {"Host": f"label.example.org:{port}"}
-        assert httpx.get(f"{own}/login", headers=ours).status_code == 200
-        assert httpx.get(f"{own}/api/me", headers=ours).status_code == 401
+        assert httpx.get(f"{own}/login", timeout=60, headers=ours).status_code == 200
+        assert httpx.get(f"{own}/api/me", timeout=60, headers=ours).status_code == 401
 
 
 def test_the_shipped_parameters_listen_on_loopback_alone() -> None:

@@ -52,7 +52,9 @@ def test_a_session_outlives_the_server_and_its_token_is_not_on_disk(tmp_path: Pa
         cookie = ann.client.cookies["vigil_session"]
         assert server.stop() == 0
         server.start()
-        answer = httpx.get(f"{server.address}/api/me", cookies={"vigil_session": cookie})
+        answer = httpx.get(
+            f"{server.address}/api/me", timeout=60, cookies={"vigil_session": cookie}
+        )
         assert answer.json()["name"] == "ann"
         assert answer.json()["csrf"] == ann.me["csrf"]
     for file in project.paths.labeling.iterdir():

@@ -33,7 +33,8 @@ def server() -> Iterator[str]:
     initdb, postgres = _programs()
     data = folder / "data"
     run = {"user": user, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([initdb, "-D", data, "-U", "vigil", "-A", "trust", "--no-sync"],
+    subprocess.run([initdb, "-D", data, "-U", "vigil", "-A", "trust", "--no-sync",
+                    "--no-locale", "--encoding=UTF8"],
                    check=True, **run)  # fmt: skip
     options = {"listen_addresses": "", "synchronous_commit": "off"}  # the store asks for more
     given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -44,7 +45,7 @@ def server() -> Iterator[str]:
         yield f"postgresql+psycopg://vigil@/postgres?host={folder}&port={PORT}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -65,7 +66,7 @@ def _user() -> str | None:
 
 
 def _wait(path: Path, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         with socket.socket(socket.AF_UNIX) as client:
             if path.exists() and client.connect_ex(str(path)) == 0:
                 return

@@ -55,7 +55,7 @@ def heard(acks: Connection) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_no_acknowledged_vote_is_lost_to_200_kills(
     kind: str, spawn: Any, tmp_path: Path, request: pytest.FixtureRequest
@@ -94,7 +94,7 @@ def much_syncing() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_20_000_votes_of_several_processes_are_there_once(spawn: Any, much_syncing: Path) -> None:
     store = open_sqlite(much_syncing)
     ids = filled(store, clips(500))

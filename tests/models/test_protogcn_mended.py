@@ -180,7 +180,7 @@ def test_class_means_of_two_processes_are_those_of_the_joined_batch(tmp_path: Pa
         subprocess.Popen([sys.executable, "-c", _RANK, str(rank), *files], cwd=ROOT)
         for rank in range(2)
     ]
-    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    assert [rank.wait(timeout=1200) for rank in ranks] == [0, 0]
     before = loss.means.clone()
     loss(*batch)
     for rank in range(2):

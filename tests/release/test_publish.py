@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -278,52 +279,67 @@ def test_one_server_of_two_that_fails_takes_the_other_back(
     assert answering(control.http_url, live) == 1
 
 
+class Callers:
+    """Ask the served model all the time, by both protocols; note which version answers."""
+
+    def __init__(self, server: EmbeddedTriton, folder: Path) -> None:
+        self.request = networks.clips(1)
+        self.right = {
+            number: OnnxSession(networks.recognizer(folder / f"{number}.onnx", scale=scale)).run(
+                self.request
+            )["logits"]
+            for number, scale in SCALES.items()
+        }
+        self.answered, self.failures, self._stop = Counter[int](), list[str](), threading.Event()
+        protocols: tuple[TransportName, ...] = ("http", "grpc", "http", "grpc")
+        urls = [(getattr(server, f"{protocol}_url"), protocol) for protocol in protocols]
+        self._threads = [threading.Thread(target=self._call, args=one) for one in urls]
+
+    def __enter__(self) -> Callers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, url: str, protocol: TransportName) -> None:
+        session = TritonSession(url, "tiny", protocol)
+        while not self._stop.is_set():
+            try:
+                given = session.run(self.request)["logits"]
+                match = [n for n, one in self.right.items() if np.allclose(given, one, atol=1e-4)]
+                self.answered.update(match)
+                if len(match) != 1:
+                    self.failures.append(f"a wrong answer: {given}")
+            except Exception as error:
+                self.failures.append(repr(error))
+
+    def wait_for(self, number: int) -> None:
+        """Wait until a version has answered many more requests."""
+        wanted, limit = self.answered[number] + 40, time.monotonic() + 120
+        while self.answered[number] < wanted and not self.failures:
+            assert time.monotonic() < limit, f"version {number} answers no more: {self.answered}"
+            time.sleep(0.01)
+
+
 @pytest.mark.slow
 def test_under_constant_load_a_publish_and_a_rollback_lose_no_request(
     service: tuple[LiveModel, Control], server: EmbeddedTriton, tmp_path: Path
 ) -> None:
     live, control = service
-    stop, failures, versions, counts = threading.Event(), [], set[int](), []
-    request = networks.clips(1)
-    wanted = {
-        number: OnnxSession(networks.recognizer(tmp_path / f"{number}.onnx", scale=scale)).run(
-            request
-        )["logits"]
-        for number, scale in SCALES.items()
-    }
-
-    def load(protocol: TransportName) -> None:
-        session = TritonSession(getattr(server, f"{protocol}_url"), "tiny", protocol)
-        count = 0
-        while not stop.is_set():
-            try:
-                given = session.run(request)["logits"]
-                match = [n for n, right in wanted.items() if np.allclose(given, right, atol=1e-4)]
-                versions.update(match)
-                if len(match) != 1:
-                    failures.append(f"a wrong answer: {given}")
-            except Exception as error:
-                failures.append(repr(error))
-            count += 1
-        counts.append(count)
-
-    protocols: tuple[TransportName, ...] = ("http", "grpc", "http", "grpc")
-    callers = [threading.Thread(target=load, args=(protocol,)) for protocol in protocols]
-    for caller in callers:
-        caller.start()
-    time.sleep(0.5)
-    for number in (2, 3):
-        plants.release(live, candidate(tmp_path, SCALES[number]), [control])
-        time.sleep(0.3)
-    rollback(live, [control])
-    rollback(live, [control])
-    time.sleep(0.5)
-    stop.set()
-    for caller in callers:
-        caller.join()
-    assert failures == []
-    assert versions == {1, 2, 3}
-    assert sum(counts) > 300, counts
+    with Callers(server, tmp_path) as callers:
+        callers.wait_for(1)
+        for number in (2, 3):
+            plants.release(live, candidate(tmp_path, SCALES[number]), [control])
+            callers.wait_for(number)
+        for number in (2, 1):
+            rollback(live, [control])
+            callers.wait_for(number)
+    assert callers.failures == []
+    assert set(callers.answered) == {1, 2, 3}
 
 
 def test_the_verdict_and_the_lineage_lie_beside_the_network(live: LiveModel) -> None:

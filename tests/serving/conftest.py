@@ -15,10 +15,15 @@ ECHOES = {"FP64": 11, "STRING": 8, "UINT8": 2}  # Triton's type, ONNX's number f
 
 @pytest.fixture(scope="package")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model repository: `tiny` (a recognizer), `mlp`, `lookup` and `echo_<type>`."""
+    """A model repository: `tiny` (a recognizer), `mlp`, `lookup`, `echo_<type>`, and `patient`.
+
+    `patient` is `tiny`, and waits so long for a full batch that slow callers make one too.
+    """
     folder = tmp_path_factory.mktemp("repository")
     networks.recognizer_model(folder)
-    batching = "dynamic_batching { max_queue_delay_microseconds: 20000 }"
+    patient = networks.recognizer_model(folder, "patient") / "config.pbtxt"
+    patient.write_text(patient.read_text().replace("microseconds: 1000", "microseconds: 1000000"))
+    batching = "dynamic_batching { max_queue_delay_microseconds: 200000 }"
     networks.mlp_model(folder, extra=batching, instances=2)
     networks.lookup(folder / "lookup" / "1" / "model.onnx")
     networks.configure(folder / "lookup", "x INT64 1", "y FP32 1", 8, batching)

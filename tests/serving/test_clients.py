@@ -184,7 +184,7 @@ def test_a_deadline_holds_over_all_attempts(protocol: TransportName) -> None:
             client.infer("tiny", networks.clips(1), deadline_s=0.4)
         with Client(url, protocol, timeout_s=0.4) as client:
             assert not client.ready()
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 25  # each would wait for 30 s
 
         async def ask() -> None:
             async with AsyncClient(url, protocol) as client:
@@ -199,19 +199,19 @@ def test_rows_of_many_threads_travel_together_and_fail_alone(server: EmbeddedTri
     before = read_counters(server.http_url, "lookup")
     with (
         Client(server.grpc_url) as client,
-        Batcher(client, "lookup", max_batch=8, max_delay_s=0.05) as batcher,
+        Batcher(client, "lookup", max_batch=8, max_delay_s=1.0) as batcher,
     ):
         good = [batcher.submit({"x": np.array([i % 4])}) for i in range(8)]
-        assert [float(one.result(10)["y"][0]) for one in good] == [0, 1, 2, 3] * 2
+        assert [float(one.result(120)["y"][0]) for one in good] == [0, 1, 2, 3] * 2
         counted = read_counters(server.http_url, "lookup").since(before)
         assert counted.executions < 8, "rows never travelled together: nothing was proved"
         mixed = [batcher.submit({"x": np.array([index])}) for index in indices]
         for index, future in zip(indices, mixed, strict=True):
             if index < 4:
-                assert float(future.result(10)["y"][0]) == index
+                assert float(future.result(120)["y"][0]) == index
             else:
                 with pytest.raises(ServerError, match="out of data bounds"):
-                    future.result(10)
+                    future.result(120)
     with pytest.raises(InputError, match="closed"):
         batcher.submit({"x": np.array([1])})
 
@@ -221,14 +221,14 @@ def test_a_row_that_is_given_up_or_is_no_array_costs_the_others_nothing(
 ) -> None:
     with (
         Client(server.grpc_url) as client,
-        Batcher(client, "lookup", max_batch=8, max_delay_s=0.2) as batcher,
+        Batcher(client, "lookup", max_batch=8, max_delay_s=1.0) as batcher,
     ):
         rows = [batcher.submit({"x": np.array([1])}) for _ in range(3)]
         assert rows[1].cancel()
         with pytest.raises(InputError, match="got list"):
             batcher.submit({"x": [1]})  # type: ignore[dict-item]
-        assert [float(rows[i].result(10)["y"][0]) for i in (0, 2)] == [1, 1]
-        assert float(batcher.submit({"x": np.array([2])}).result(10)["y"][0]) == 2
+        assert [float(rows[i].result(120)["y"][0]) for i in (0, 2)] == [1, 1]
+        assert float(batcher.submit({"x": np.array([2])}).result(120)["y"][0]) == 2
 
 
 def test_what_is_no_array_is_refused_before_it_is_sent() -> None:

@@ -39,7 +39,7 @@ def test_configured_models_are_served_beside_networks_that_only_stages_use(serve
             lines.append(line.strip())
             if "Ctrl-C" in line:
                 running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 0
+        assert running.wait(120) == 0
     assert "serve: tiny: ready on CPUExecutionProvider" in lines
     assert not [line for line in lines if "yolo11" in line]
     assert lines[-1] == "serve: stopped"

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +120,14 @@ def test_a_disk_that_stands_still_holds_up_no_request(tmp_path: Path) -> None:
     write = file.write
 
     def late(text: str) -> None:
-        moves.wait(20)
+        moves.wait(60)
         write(text)
 
     file.write = late  # type: ignore[method-assign]
     began = time.perf_counter()
     for _ in range(50):
         ask(log, {"keypoints": skeleton()})
-    assert time.perf_counter() - began < 15
+    assert time.perf_counter() - began < 45  # the first alone would wait for 60
     moves.set()
     log.close()
     assert log.dropped in (44, 45)  # five wait, and one may be on its way to the disk
@@ -146,8 +147,10 @@ def test_a_line_that_cannot_be_written_is_counted_and_the_next_one_is_written(
 
 def test_a_closed_log_holds_no_file(tmp_path: Path) -> None:
     def held() -> list[Path]:
-        links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
-        files = [path.readlink() for path in links]
+        files = []
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                files.append(link.readlink())
         return [path for path in files if tmp_path in path.parents or path == Path(os.devnull)]
 
     before = held()
@@ -185,7 +188,7 @@ def test_a_killed_process_loses_the_last_line_at_most(tmp_path: Path) -> None:
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
     path = tmp_path / "gcn.jsonl"
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not path.is_file() or path.stat().st_size < 10_000:
         assert child.poll() is None
         assert time.monotonic() < until

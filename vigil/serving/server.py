@@ -60,7 +60,7 @@ class EmbeddedTriton:
         http_port: int = 0,
         grpc_port: int = 0,
         metrics_port: int = 0,
-        startup_timeout_s: float = 60.0,
+        startup_timeout_s: float = 180.0,
         auto_complete: bool = False,
     ) -> None:
         """Prepare a server; `start()` or `with` starts it.

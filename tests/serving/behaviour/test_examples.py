@@ -33,7 +33,7 @@ def test_node_gets_the_answer_without_a_library(
     example = str(ROOT / "examples" / "behaviour.mjs")
     ran = subprocess.run(
         [node, example, f"http://{server.http_url}", "0.08333333", *files],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=6000,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
@@ -44,7 +44,7 @@ def test_node_gets_the_answer_without_a_library(
         np.testing.assert_allclose(said, row, atol=0.1)
     refused = subprocess.run(
         [node, example, f"http://{server.http_url}", "0.1", example],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=6000,
     )  # fmt: skip
     assert refused.returncode != 0
     assert "expected a JPEG file" in refused.stderr
@@ -66,7 +66,7 @@ def test_curl_gets_named_classes(server: EmbeddedTriton, tmp_path: Path) -> None
     body.write_text(json.dumps(request))
     url = f"http://{server.http_url}/v2/models/protogcn/infer"
     ran = subprocess.run(
-        [curl, "-s", "--json", f"@{body}", url], capture_output=True, text=True, timeout=60
+        [curl, "-s", "--json", f"@{body}", url], capture_output=True, text=True, timeout=600
     )
     (output,) = json.loads(ran.stdout)["outputs"]
     names = [text.split(":")[2] for text in output["data"]]

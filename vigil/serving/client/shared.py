@@ -1,11 +1,13 @@
 """System shared memory: arrays reach a server on the same machine without being sent.
 
-One region per thread and direction of a client; it grows with the requests, and is given back when
-the client is closed. The server must run on this machine and see this machine's /dev/shm.
+One region per thread and direction of a client; it grows with the requests, passes to another
+thread when its own is over, and is given back when the client is closed. The server must run on
+this machine and see this machine's /dev/shm.
 """
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +28,7 @@ class Region:
         """Make and register a block of `size` bytes with a tritonclient client."""
         import tritonclient.utils.shared_memory as memory
 
-        self.size, self._client = size, client
+        self.size = size
         self.name = f"vigil-{uuid.uuid4().hex}"
         self.handle = memory.create_shared_memory_region(self.name, f"/{self.name}", size, True)
         try:
@@ -35,23 +37,29 @@ class Region:
             memory.destroy_shared_memory_region(self.handle)
             raise
 
-    def close(self) -> None:
-        """Give the block back; a server that is gone has forgotten it already."""
+    def close(self, client: Any) -> None:
+        """Give the block back over a client; a server that is gone has forgotten it already."""
         import contextlib
 
         import tritonclient.utils.shared_memory as memory
 
         with contextlib.suppress(Exception):  # whatever a lost connection raises
-            self._client.unregister_system_shared_memory(self.name)
+            client.unregister_system_shared_memory(self.name)
         memory.destroy_shared_memory_region(self.handle)
 
 
 class Lane:
-    """The regions of one thread: one for what goes, one for what comes."""
+    """The regions of one thread: one for what goes, one for what comes.
+
+    Attributes:
+        client: the thread's client of tritonclient, over which regions are made and given back.
+        thread: whose it is.
+    """
 
     def __init__(self, client: Any, module: Any) -> None:
         """Use a tritonclient client and its module; regions are made when needed."""
-        self._client, self._module = client, module
+        self.client, self._module = client, module
+        self.thread = threading.current_thread()
         self._regions: dict[str, Region] = {}
 
     def inputs(self, feeds: Mapping[str, Array]) -> list[Any]:
@@ -108,7 +116,7 @@ class Lane:
     def close(self) -> None:
         """Give every region back."""
         for region in self._regions.values():
-            region.close()
+            region.close(self.client)
         self._regions = {}
 
     def _region(self, direction: str, size: int) -> Region:
@@ -116,8 +124,8 @@ class Lane:
         if region is None or region.size < size:
             if region is not None:
                 del self._regions[direction]
-                region.close()
-            region = Region(self._client, max(_LEAST, 1 << max(size - 1, 1).bit_length()))
+                region.close(self.client)
+            region = Region(self.client, max(_LEAST, 1 << max(size - 1, 1).bit_length()))
             self._regions[direction] = region
         return region
 

@@ -20,7 +20,7 @@ from vigil.serving.client.policy import Retry
 from vigil.serving.client.stream import CHUNK, Frames, Ranked, StreamState, chunks, ranked
 from vigil.serving.client.tracing import traced
 from vigil.serving.client.wire import Call
-from vigil.triton import TransportName, TritonSession, triton_error
+from vigil.triton import TransportName, TritonSession, close_with_thread, triton_error
 
 
 class Client(BaseClient):
@@ -46,6 +46,7 @@ class Client(BaseClient):
         super().__init__(url, protocol, timeout_s=timeout_s, retry=retry, headers=headers, tls=tls)
         self._shared, self._local = shared_memory, threading.local()
         self._lanes: list[shared.Lane] = []
+        self._taking = threading.Lock()
         self._specs: dict[str, tuple[TensorSpec, ...]] = {}
 
     def ready(self, model: str = "") -> bool:
@@ -146,9 +147,10 @@ class Client(BaseClient):
 
     def close(self) -> None:
         """Give shared memory back. Connections close with their threads."""
-        for lane in self._lanes:
+        lanes, self._lanes = self._lanes, []
+        for lane in lanes:
+            lane.client = self._client(self.timeout_s)  # that of another thread is not for this one
             lane.close()
-        self._lanes = []
         self._forget()
 
     def __enter__(self) -> Self:
@@ -213,14 +215,23 @@ class Client(BaseClient):
         limits: dict[str, float] = {}
         if self.protocol == "http":
             limits = {"connection_timeout": limit_s, "network_timeout": limit_s}
-        return self._module.InferenceServerClient(self.url, **limits, **self._security)
+        client = self._module.InferenceServerClient(self.url, **limits, **self._security)
+        if self.protocol == "http":
+            close_with_thread(client)
+        return client
 
     def _lane(self) -> shared.Lane:
-        """Return this thread's regions, registered over the connection that lasts as long."""
+        """Return this thread's regions: those of a thread that is over, or new ones."""
         lane = getattr(self._local, "lane", None)
         if lane is None:
-            lane = self._local.lane = shared.Lane(self._client(self.timeout_s), self._module)
-            self._lanes.append(lane)
+            client = self._client(self.timeout_s)
+            with self._taking:
+                lane = next((one for one in self._lanes if not one.thread.is_alive()), None)
+                if lane is None:
+                    lane = shared.Lane(client, self._module)
+                    self._lanes.append(lane)
+                lane.client, lane.thread = client, threading.current_thread()
+            self._local.lane = lane
         return lane
 
     def _forget(self) -> None:
