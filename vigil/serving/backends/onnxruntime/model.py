@@ -95,13 +95,9 @@ class TritonPythonModel:
         Requests whose arrays agree beyond the batch axis run as one batch. When such a batch fails,
         its requests run one by one, so that only the one at fault gets the error.
         """
-        began = time.perf_counter()
         if len(requests) == 1:
-            responses = [self._answer(requests[0])]
-        else:
-            responses = self._answer_batch(requests)
-        self._slow = time.perf_counter() - began > _SLOW_S * len(requests)
-        return responses
+            return [self._answer(requests[0])]
+        return self._answer_batch(requests)
 
     def _answer(self, request: Any) -> Any:
         """Answer a request that came without company."""
@@ -109,7 +105,7 @@ class TritonPythonModel:
             return failure("request was cancelled", pb_utils.TritonError.CANCELLED)
         names = list(request.requested_output_names())
         try:
-            values = self._session.run(names, self._read(request), self._run_options)
+            values = self._run(names, self._read(request), 1)
         except Exception as error:
             return respond(error, ())
         tensors = [pb_utils.Tensor(name, value) for name, value in zip(names, values, strict=True)]
@@ -154,17 +150,24 @@ class TritonPythonModel:
             feed[name] = array
         return feed
 
+    def _run(self, wanted: list[str], feed: dict[str, Any], requests: int) -> list[Any]:
+        """Run once for so many requests, and note whether that was long for each."""
+        began = time.perf_counter()
+        values: list[Any] = self._session.run(wanted, feed, self._run_options)
+        self._slow = time.perf_counter() - began > _SLOW_S * requests
+        return values
+
     def _run_group(self, feeds: list[dict[str, Any]], wanted: list[str]) -> list[Any]:
         """Return one answer per feed: arrays by output name, or the exception it caused."""
         if len(feeds) == 1:
             try:
-                values = self._session.run(wanted, feeds[0], self._run_options)
+                values = self._run(wanted, feeds[0], 1)
                 return [dict(zip(wanted, values, strict=True))]
             except Exception as error:
                 return [error]
         try:
             joined = {name: self._join(name, feeds) for name in feeds[0]}
-            values = self._session.run(wanted, joined, self._run_options)
+            values = self._run(wanted, joined, len(feeds))
             bounds = np.cumsum([len(next(iter(feed.values()))) for feed in feeds])
             if any(len(value) != bounds[-1] for value in values):
                 raise ValueError("an output does not keep the batch axis")
