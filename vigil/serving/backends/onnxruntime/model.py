@@ -30,7 +30,7 @@ from onnx_configuration import (
 )
 
 # Whether its client still waits for a request is known to another process: asking costs 0.1 ms of
-# processor time. Triton asks itself before it batches; beyond so many seconds a request it pays.
+# processor time. Triton asks itself before it batches; from so many seconds a request it pays.
 _SLOW_S = 0.01
 
 
@@ -84,7 +84,7 @@ class TritonPythonModel:
         self._inputs = [tensor["name"] for tensor in config["input"]]
         self._outputs = [tensor["name"] for tensor in config["output"]]
         self._texts = {t["name"] for t in config["input"] if t["data_type"] == "TYPE_STRING"}
-        self._slow = True
+        self._least_s = float("inf")
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
         active = self._session.get_providers()[0]
         pb_utils.Logger.log_info(f"vigil: {self._name}: provider {active}")
@@ -101,7 +101,7 @@ class TritonPythonModel:
 
     def _answer(self, request: Any) -> Any:
         """Answer a request that came without company."""
-        if self._slow and request.is_cancelled():
+        if self._least_s > _SLOW_S and request.is_cancelled():
             return failure("request was cancelled", pb_utils.TritonError.CANCELLED)
         names = list(request.requested_output_names())
         try:
@@ -116,7 +116,7 @@ class TritonPythonModel:
         groups: dict[Any, list[int]] = {}
         feeds: list[dict[str, np.ndarray[Any, Any]]] = [{}] * len(requests)
         for index, request in enumerate(requests):
-            if self._slow and request.is_cancelled():
+            if self._least_s > _SLOW_S and request.is_cancelled():
                 responses[index] = failure("request was cancelled", pb_utils.TritonError.CANCELLED)
                 continue
             try:
@@ -151,10 +151,13 @@ class TritonPythonModel:
         return feed
 
     def _run(self, wanted: list[str], feed: dict[str, Any], requests: int) -> list[Any]:
-        """Run once for so many requests, and note whether that was long for each."""
+        """Run once for so many requests, and note the least time that one has taken so far.
+
+        A busy machine stretches a run, and what asking costs, alike: the least is what counts.
+        """
         began = time.perf_counter()
         values: list[Any] = self._session.run(wanted, feed, self._run_options)
-        self._slow = time.perf_counter() - began > _SLOW_S * requests
+        self._least_s = min(self._least_s, (time.perf_counter() - began) / requests)
         return values
 
     def _run_group(self, feeds: list[dict[str, Any]], wanted: list[str]) -> list[Any]:
