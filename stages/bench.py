@@ -10,7 +10,7 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import ExitStack
 
-from vigil.benchmark import arguments, trusting
+from vigil.benchmark import arguments, limit, trusting
 from vigil.benchmark.compare import compare, machine_differs, read_report, summary
 from vigil.benchmark.live import watching
 from vigil.benchmark.report import write
@@ -43,7 +43,8 @@ def main(config: Config, paths: Paths, parsed: Namespace) -> None:
         loads = arguments.loads(parsed, params)
         on_row, on_window = stack.enter_context(watching())
         report = benchmark_served(target, loads, params.protocols, params, on_row, on_window)
-    print(f"\n{report.verdict() or 'benchmark: done'}")
+    parts = [limit.table(limit.shares(report.rows)), report.verdict()]
+    print("\n" + ("\n\n".join(filter(None, parts)) or "benchmark: done"))
     written = write(parsed.out or paths.reports / "bench", report)
     print("benchmark: " + ", ".join(str(path) for path in written[:4]))
     report.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from vigil.benchmark import limit
 from vigil.benchmark.live import watching
 from vigil.benchmark.paper import benchmark_paper
 from vigil.benchmark.report import write
@@ -19,7 +20,7 @@ def main(config: Config, paths: Paths, parsed: Namespace) -> None:
     found = report.environment
     print(f"\non {found['cpu']}, {found['cores']} cores, GPU: {found['gpu']}")
     print(f"ProtoGCN of width {parsed.width}, {parsed.frames} frames, 2 persons, random weights\n")
-    print(f"{report.table()}\n\n{report.verdict()}")
+    print(f"{report.table()}\n\n{limit.table(limit.shares(report.rows))}\n\n{report.verdict()}")
     written = write(paths.reports, report, "bench_paper")
     print("bench_paper: " + ", ".join(str(path) for path in written[:4]))
     report.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from vigil.benchmark import limit
 from vigil.benchmark.live import watching
 from vigil.benchmark.recognizer import benchmark_recognizer
 from vigil.benchmark.report import write
@@ -16,7 +17,7 @@ def main(config: Config, paths: Paths, _: Namespace) -> None:
     """Write `benchmark.json`, `.csv`, `.png` and `.html` into the reports; print the verdict."""
     with watching() as (on_row, on_window):
         report = benchmark_recognizer(config, paths, config.benchmark, on_row, on_window)
-    print(f"\n{report.table()}\n\n{report.verdict()}")
+    print(f"\n{report.table()}\n\n{limit.table(limit.shares(report.rows))}\n\n{report.verdict()}")
     written = write(paths.reports, report)
     print("benchmark: " + ", ".join(str(path) for path in written[:4]))
     report.check()

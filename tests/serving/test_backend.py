@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from tritonclient import grpc
+from tritonclient.grpc import InferInput
 from tritonclient.http import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -175,6 +178,35 @@ def test_a_text_that_is_no_text_fails_alone(generic: EmbeddedTriton) -> None:
         answers = list(pool.map(ask, rows))
     for row, answer in zip(rows, answers, strict=True):
         assert ("utf-8" in answer) if b"\xff\xfe" in row else (answer == row)
+
+
+@pytest.mark.slow
+def test_a_slow_model_does_not_run_requests_that_nobody_waits_for(
+    generic: EmbeddedTriton,
+) -> None:
+    model = generic.model_repository / "slow"
+    networks.weight_bound(model / "1" / "model.onnx")
+    networks.configure(model, "x FP32 1024", "y FP32 1024")
+    tensor = InferInput("x", [1, 1024], "FP32")
+    tensor.set_data_from_numpy(np.zeros((1, 1024), np.float32))
+    with closing(grpc.InferenceServerClient(generic.grpc_url)) as client:
+
+        def seconds() -> float:
+            began = time.perf_counter()
+            client.infer("slow", [tensor])
+            return time.perf_counter() - began
+
+        client.load_model("slow")
+        alone = sorted(seconds() for _ in range(5))[2]
+        calls = [
+            client.async_infer("slow", [tensor], lambda result, error: None) for _ in range(40)
+        ]
+        time.sleep(0.02)
+        for call in calls:
+            call.cancel()
+        behind = seconds()
+        client.unload_model("slow")
+    assert behind < 10 * alone
 
 
 @pytest.mark.parametrize(

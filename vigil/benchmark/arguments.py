@@ -30,6 +30,7 @@ ARGUMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--input", {"type": Path, "help": ".npz file or folder; may hold right answers too"}),
     ("--shape", {"nargs": "+", "default": [], "help": "random inputs: NAME:SIZE,SIZE"}),
     ("--batch", {"type": int, "default": 1, "help": "rows of a request"}),
+    ("--beside", {"action": "store_true", "help": "and ONNX Runtime in process, by turns"}),
     ("--window", {"type": float, "help": "seconds of a window"}),
     ("--windows", {"type": int, "help": "most windows"}),
     ("--timeout", {"type": float, "help": "seconds for an answer"}),
@@ -93,7 +94,9 @@ def target(
     """
     if parsed.batch < 1:
         raise InputError(f"benchmark: --batch: expected at least 1, got {parsed.batch}")
-    return Target(model, urls, parsed.input, parsed.batch, parse_shapes(parsed.shape), onnx)
+    return Target(
+        model, urls, parsed.input, parsed.batch, parse_shapes(parsed.shape), onnx, parsed.beside
+    )
 
 
 def addresses(parsed: Namespace, protocols: tuple[str, ...]) -> dict[TransportName, str]:

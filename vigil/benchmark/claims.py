@@ -18,7 +18,7 @@ TITLES = {
     "triton_no_batching": "Triton, no batching",
     "triton_dynamic_batching": "Triton, dynamic batching",
 }
-_IN_PROCESS = ("onnxruntime", "onnxruntime_batched")
+IN_PROCESS = ("onnxruntime", "onnxruntime_batched")
 _SERVED = ("triton_no_batching", "triton_dynamic_batching")
 
 
@@ -104,7 +104,7 @@ def goals(rows: Sequence[Row], on_gpu: bool) -> list[Goal]:
     least 2 times PyTorch one by one, and 0.95 of ONNX Runtime at its best in process.
     """
     found = []
-    one_by_one, limit = best(rows, ("pytorch",)), best(rows, _IN_PROCESS)
+    one_by_one, limit = best(rows, ("pytorch",)), best(rows, IN_PROCESS)
     served = best(rows, ("triton_dynamic_batching",) if on_gpu else _SERVED)
     if served and one_by_one:
         name = "dynamic batching" if on_gpu else "best served"

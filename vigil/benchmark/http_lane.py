@@ -19,16 +19,18 @@ class HttpError(ServerError):
         self.kind = f"http {status}"
 
 
-class HttpLane(asyncio.Protocol):
+class HttpLane(asyncio.BufferedProtocol):
     """A connection; opened by `open_http`."""
 
     def __init__(self, requests: Sequence[bytes], timeout_s: float) -> None:
         """Take whole requests, head and body, that go round."""
         self.requests, self.timeout_s = requests, timeout_s
         self.loop = asyncio.get_running_loop()
-        self.buffer = bytearray()
+        self.buffer = bytearray(_HEAD_LIMIT)
+        self.filled = 0  # bytes of the buffer that came
         self.total = 0  # bytes of the answer, head and body; 0 while its head is incomplete
-        self.head = 0
+        self.head = b""  # of the last answer: that of the next is mostly the same
+        self.length = 0  # of the body that it announced
         self.status = 0
         self.answer: asyncio.Future[bytes] | None = None
         self.deadline = 0.0
@@ -53,7 +55,7 @@ class HttpLane(asyncio.Protocol):
         self.transport.write(self.requests[turn % len(self.requests)])
         data = await self.answer
         if self.status != 200:
-            raise HttpError(self.status, data[self.head :])
+            raise HttpError(self.status, data[len(self.head) :])
         return data
 
     def close(self) -> None:
@@ -68,14 +70,23 @@ class HttpLane(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own contract
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes are to be written."""
+        wanted = max(self.total, self.filled + 1)
+        if len(self.buffer) < wanted:
+            self.buffer = self.buffer + bytes(max(wanted - len(self.buffer), _HEAD_LIMIT))
+        return memoryview(self.buffer)[self.filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Collect an answer and hand it over once it is whole."""
-        self.buffer += data
+        self.filled += nbytes
         if not self.total and not self._read_head():
             return
-        if len(self.buffer) >= self.total and self.answer is not None and not self.answer.done():
-            answer = bytes(self.buffer[: self.total])
-            del self.buffer[: self.total]
+        if self.filled >= self.total and self.answer is not None and not self.answer.done():
+            answer = bytes(memoryview(self.buffer)[: self.total])
+            if self.filled > self.total:
+                self.buffer[: self.filled - self.total] = self.buffer[self.total : self.filled]
+            self.filled -= self.total
             self.total = 0
             self.answer.set_result(answer)
 
@@ -85,19 +96,23 @@ class HttpLane(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         """Take status and length from the answer's head; tell whether it is there."""
-        end = self.buffer.find(b"\r\n\r\n")
+        if self.head and self.filled >= len(self.head) and self.buffer.startswith(self.head):
+            self.total = len(self.head) + self.length
+            return True
+        end = self.buffer.find(b"\r\n\r\n", 0, self.filled)
         if end < 0:
-            if len(self.buffer) > _HEAD_LIMIT:
+            if self.filled >= _HEAD_LIMIT:
                 self._fail(ServerError("expected an HTTP answer, got something else"))
             return False
-        lines = bytes(self.buffer[:end]).lower().split(b"\r\n")
+        head = bytes(self.buffer[: end + 4])
+        lines = head.lower().split(b"\r\n")
         fields = dict(line.split(b":", 1) for line in lines[1:] if b":" in line)
         try:
-            self.status = int(lines[0].split()[1])
-            self.head, self.total = end + 4, end + 4 + int(fields[b"content-length"])
+            self.status, self.length = int(lines[0].split()[1]), int(fields[b"content-length"])
         except (KeyError, ValueError, IndexError):
             self._fail(ServerError("expected an HTTP answer with a content length, got none"))
             return False
+        self.head, self.total = head, len(head) + self.length
         return True
 
     def _watch(self) -> None:

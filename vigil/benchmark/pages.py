@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vigil.benchmark.charts import figures
 from vigil.benchmark.claims import TITLES
+from vigil.benchmark.limit import shares
 from vigil.benchmark.row import Row
 from vigil.html import document, table
 
@@ -26,6 +27,7 @@ def page(report: Report) -> str:
         "that the request was due: a stall counts for all who came meanwhile. Timeouts are among "
         "the latencies with what they had waited.</small></p>",
         _rows(report.rows),
+        *_shares(report.rows),
         *_gains(report),
         *_server(report.rows),
         *_failures(report.rows),
@@ -66,6 +68,19 @@ def _gains(report: Report) -> list[str]:
     ]  # fmt: skip
     header = ["protocol", "load", "served gain", "G(b) of the device", "share", ""]
     return ["<h2>Dynamic batching beside the device's own batch gain</h2>", table(header, lines)]
+
+
+def _shares(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        [TITLES.get(share.system, share.system), share.protocol, str(share.batch),
+         f"{share.throughput_per_s:.1f}",
+         f"{share.of_limit:.3f} [{share.low:.2f}, {share.high:.2f}]", f"{share.wanted:g}",
+         _number(share.of_batch, 3), _number(share.added_ms)]
+        for share in shares(rows)
+    ]  # fmt: skip
+    header = ["system", "protocol", "rows a request", "rows/s", "of its best [bounds]", "aim",
+              "of the same batch", "ms added at p50, 1 caller"]  # fmt: skip
+    return ["<h2>Served beside ONNX Runtime in process</h2>", table(header, lines)] * bool(lines)
 
 
 def _server(rows: Sequence[Row]) -> list[str]:

@@ -77,11 +77,11 @@ def benchmark_paper(
 
 
 def _params(params: BenchmarkSection) -> BenchmarkSection:
-    """Return what the table needs: one protocol, callers up to a full batch."""
+    """Return what the table needs: two protocols, callers up to a full batch."""
     callers = tuple(sorted({1, 4, params.max_batch}))
     changes = {
-        "systems": _SYSTEMS, "protocols": ("grpc",), "concurrencies": callers, "max_windows": 3,
-        "open_shares": (), "slo_p99_ms": 0.0,
+        "systems": _SYSTEMS, "protocols": ("grpc", "http_shm"), "concurrencies": callers,
+        "max_windows": 3, "open_shares": (), "slo_p99_ms": 0.0,
     }  # fmt: skip
     return params.model_copy(update=changes)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from vigil.benchmark.claims import PAPER, PAPER_GAIN, TITLES, Claim, best, claims, goals
 from vigil.benchmark.gain import BatchGain
+from vigil.benchmark.limit import shares
 from vigil.benchmark.row import FLAT, Row
 from vigil.benchmark.search import Goodput
 from vigil.errors import InputError, ModelError, ServerError
@@ -194,6 +195,7 @@ class Report:
                 {"name": g.name, "value": round(g.value, 3), "wanted": g.wanted, "met": g.met}
                 for g in goals(self.rows, self.on_gpu)
             ],
+            "shares": [share.as_dict() for share in shares(self.rows)],
             "goodput": [found.as_dict() for found in self.goodput],
             "paper_throughput_per_s": PAPER,
             "verdict": self.verdict(),

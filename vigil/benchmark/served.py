@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from vigil.benchmark.requests import Feeds
 from vigil.benchmark.row import Row
 from vigil.benchmark.run import Found, OnRow, environment_of, goodput, keeping
 from vigil.benchmark.schedule import Closed, Load
-from vigil.benchmark.systems import System, Urls, golden_answers, triton
+from vigil.benchmark.systems import System, Urls, golden_answers, in_process, triton
 from vigil.config import BenchmarkProtocol, BenchmarkSection
 from vigil.errors import InputError
 from vigil.serving.repository import check_model, versions
@@ -37,6 +38,7 @@ class Target:
         batch: rows of a request.
         shapes: whole shapes for random inputs with further open axes.
         onnx: the model's file, where it is at hand: gives right answers and G(b).
+        beside: whether that file is measured in this process too.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Target:
     batch: int = 1
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     onnx: Path | None = None
+    beside: bool = False
 
 
 @contextmanager
@@ -105,7 +108,7 @@ def benchmark_served(
         for load in loads:
             points = [(system, load) for system in systems]
             measure_point(points, params, keep, on_window)
-        for system in systems if params.slo_p99_ms else []:
+        for system in [one for one in systems if one.served and params.slo_p99_ms]:
             guess = max((row.throughput_per_s for row in found.rows), default=50.0)
             found.goodput.append(goodput(system, guess / target.batch, params, on_window))
     files = [target.onnx] if target.onnx else []
@@ -158,6 +161,21 @@ def _questions(target: Target, session: TritonSession) -> tuple[list[Feeds], lis
     return rows, golden_answers(judge, rows)
 
 
+def _beside(
+    target: Target, rows: Sequence[Feeds], golden: Sequence[Feeds], params: BenchmarkSection
+) -> list[AbstractContextManager[System]]:
+    """Return ONNX Runtime in process: with as many rows a call as a request has, and with one."""
+    if target.onnx is None:
+        raise InputError("benchmark: --beside: expected the ONNX file of the model, got a URL")
+    session, cores = OnnxSession(target.onnx), len(os.sched_getaffinity(0))
+    return [
+        in_process(
+            "onnxruntime", session.run, rows, cores, batch, golden, params.answer_tolerance
+        )
+        for batch in sorted({1, target.batch})
+    ]  # fmt: skip
+
+
 @contextmanager
 def _systems(
     target: Target,
@@ -168,7 +186,8 @@ def _systems(
     lanes: int,
 ) -> Iterator[list[System]]:
     with ExitStack() as stack:
-        yield [
+        beside = _beside(target, rows, golden, params) if target.beside else []
+        yield [stack.enter_context(one) for one in beside] + [
             stack.enter_context(
                 triton(
                     target.model, protocol, target.urls, target.model, rows, batch=target.batch,
