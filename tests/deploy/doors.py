@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -32,6 +33,7 @@ ADMIN = "an-admin-key"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 INFER = "/v2/models/tiny/infer"
 BODY_BYTES = 1_000_000
+FILES = 4_200  # two for each of the proxy's connections, and some
 NEWER = ("--allow-client-shm", "--http-max-input-size")  # than the embedded release
 OURS = ("--model-repository", "--model-control-mode", "--load-model", "--exit-timeout-secs")
 
@@ -89,6 +91,7 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         command = [program("haproxy", "haproxy"), "-W", "-f", str(DEPLOY / "proxy" / "haproxy.cfg")]
+        command = fitting(command)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, env=os.environ | self.env, stdout=log, stderr=log
@@ -149,6 +152,14 @@ class Proxy:
         """Return a connection over TLS on which nothing has been said."""
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=120)
         return self.tls.wrap_socket(plain, server_hostname="localhost")
+
+
+def fitting(command: list[str]) -> list[str]:
+    """Return a command of the proxy with as many connections as this machine has files for."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY or hard >= FILES:
+        return command
+    return [*command, "-n", str(hard // 3)]
 
 
 def ask(

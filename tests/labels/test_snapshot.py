@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_every_event_clip_has_an_event_and_none_lies_outside(
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> tuple[Config, Paths, LabelStore]:
+def project(tmp_path: Path) -> Iterator[tuple[Config, Paths, LabelStore]]:
     """A project with a pipeline, four clips and a store with a vote."""
     root = Path(__file__).parents[2]
     for name in ("params.yaml", "dvc.yaml"):
@@ -128,7 +129,8 @@ def project(tmp_path: Path) -> tuple[Config, Paths, LabelStore]:
     filled(store, CLIPS)
     store.cast([draft(IDS[0], "faint", start_s=1.0, end_s=2.5, track_ids=(3,)),
                 draft(IDS[1], "normal"), draft(IDS[2], None, kind=Kind.UNSURE)])  # fmt: skip
-    return config, paths, store
+    yield config, paths, store
+    store.close()
 
 
 Project = tuple[Config, Paths, LabelStore]

@@ -110,11 +110,13 @@ def test_a_candidate_that_hangs_delays_nobody_in_a_shadow() -> None:
     rule = RULE.model_copy(update={"share": 1.0})
     with Trial(Fake(0), slow, "shadow", rule) as trial:
         began = time.monotonic()
-        for _ in range(200):
-            trial.run({})
-        assert time.monotonic() - began < 30
+        try:
+            for _ in range(200):
+                trial.run({})
+                assert time.monotonic() - began < 30
+        finally:
+            gate.set()
         assert trial.tally.dropped >= 100, "copies are dropped, not queued without end"
-        gate.set()
 
 
 @pytest.mark.slow
