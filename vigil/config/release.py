@@ -46,6 +46,8 @@ class CanarySection(Section):
     min_agreement: Fraction = Field(description="share of rows with the served model's class")
     max_slowdown: float = Field(ge=1, le=100, description="median latency over the served one's")
     max_failures: int = Field(ge=0, description="requests that it may fail while served succeeds")
+    timeout_s: float = Field(gt=0, description="longest wait for the candidate, then it failed")
+    longest_s: float = Field(gt=0, description="without a decision by then it is withdrawn")
 
 
 class WatchSection(Section):

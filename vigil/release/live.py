@@ -85,6 +85,12 @@ class LiveModel:
         config.version_policy.specific.versions.append(number)
         return config
 
+    def candidate(self, number: int) -> Candidate:
+        """Return a version's own files, as they were judged."""
+        folder = self.version(number)
+        names = self.lineage(number)["sha256"]
+        return Candidate(self.name, folder, {name: folder / name for name in names})
+
     def lineage(self, number: int) -> dict[str, Any]:
         """Return where a version comes from.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from vigil.release.gate.judging import Case, Served, Trained, judge
 from vigil.release.gate.page import page
 from vigil.release.gate.quality import TestSplit
 from vigil.release.lineage import lineage
-from vigil.release.live import VERDICT, LiveModel
+from vigil.release.live import VERDICT, LiveModel, models
 from vigil.serving.control import Control
 from vigil.session import Array
 
@@ -32,6 +32,18 @@ PAGE = "index.html"
 def live_model(config: Config, paths: Paths, name: str) -> LiveModel:
     """Return a model's place in the project's live repository."""
     return LiveModel(paths.root / config.release.repository, name)
+
+
+def listing(config: Config, paths: Paths) -> Iterator[str]:
+    """Yield a line for each version of each published model: whence it comes, which serves."""
+    for name in models(paths.root / config.release.repository):
+        live = live_model(config, paths, name)
+        for number in live.numbers():
+            told = live.lineage(number)
+            commit = (told["git"] or {}).get("commit", "no commit")[:12]
+            traced = f"{len(told['data'])} sources" if told["traced"] else "not traced by dvc.lock"
+            mark = "serves" if number == live.current else ""
+            yield f"{name:16s}{number:4d}  {told['published_at']}  {commit}  {traced}  {mark}"
 
 
 def report(paths: Paths, name: str) -> Path:
@@ -62,8 +74,12 @@ def verify(config: Config, paths: Paths, name: str) -> dict[str, Any]:
     return found
 
 
-def publish(config: Config, paths: Paths, name: str, servers: Sequence[Control]) -> int:
+def publish(
+    config: Config, paths: Paths, name: str, servers: Sequence[Control], hold: bool = False
+) -> int:
     """Publish the exported model `name` by the verdict that `verify` wrote; return its version.
+
+    With `hold` it is written only, to be tried first: see `canary`.
 
     Raises:
         InputError, ModelError, ServerError: see `vigil.release.publish.publish`.
@@ -77,6 +93,8 @@ def publish(config: Config, paths: Paths, name: str, servers: Sequence[Control])
     live = live_model(config, paths, name)
     publishing.check_verdict(live, candidate, verdict)
     told = lineage(candidate, verdict, config, paths.root)
+    if hold:
+        return publishing.hold(live, candidate, verdict, told, config.release.keep)
     return publishing.publish(live, candidate, verdict, told, servers, config.release.keep)
 
 
@@ -85,9 +103,8 @@ def served(live: LiveModel) -> Served | None:
     number = live.current
     if number is None:
         return None
-    folder = live.version(number)
-    files = Candidate(live.name, folder, {n: folder / n for n in live.lineage(number)["sha256"]})
-    return Served(live.folder, number, files, str(live.verdict(number)["test"]["sha256"]))
+    tested = str(live.verdict(number)["test"]["sha256"])
+    return Served(live.folder, number, live.candidate(number), tested)
 
 
 def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSplit]:

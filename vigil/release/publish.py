@@ -50,16 +50,7 @@ def publish(
         ServerError: a server does not answer; the last good one serves.
     """
     with live.lock():
-        check_verdict(live, candidate, verdict)
-        live.clean()
-        number = max(live.numbers(), default=0) + 1
-        try:
-            for step in live.stage(candidate, lineage, dict(verdict), number):
-                on_step(step)
-        except OSError as error:
-            live.clean()
-            reason = error.strerror or str(error)
-            raise ModelError(f"publish: {live.folder}: nothing is published: {reason}") from error
+        number = _bring(live, candidate, verdict, lineage, on_step)
         try:
             switch(live, number, servers, on_step)
         except VigilError:
@@ -69,6 +60,64 @@ def publish(
         prune(live, keep)
         on_step("pruned")
     return number
+
+
+def hold(
+    live: LiveModel,
+    candidate: Candidate,
+    verdict: Mapping[str, Any],
+    lineage: dict[str, Any],
+    keep: int,
+    on_step: OnStep = lambda _: None,
+) -> int:
+    """Bring a candidate that passed the gate into the live repository, where it does not serve yet.
+
+    Returns:
+        The new version's number, to be tried on live traffic and promoted.
+
+    Raises:
+        InputError, ModelError: see `publish`.
+    """
+    with live.lock():
+        if live.current is None:
+            raise InputError(f"publish: {live.name}: expected a version that serves, got none")
+        number = _bring(live, candidate, verdict, lineage, on_step)
+        prune(live, keep)
+        on_step("pruned")
+    return number
+
+
+def promote(
+    live: LiveModel,
+    number: int,
+    servers: Sequence[Control],
+    keep: int,
+    on_step: OnStep = lambda _: None,
+) -> None:
+    """Bring a version that was held back into service.
+
+    Raises:
+        InputError: it was judged against another version than the one that serves.
+        ModelError, ServerError: see `publish`; the last good one serves.
+    """
+    with live.lock():
+        check_held(live, number)
+        switch(live, number, servers, on_step)
+        prune(live, keep)
+        on_step("pruned")
+
+
+def check_held(live: LiveModel, number: int) -> None:
+    """Make sure that a version may replace the one that serves: as `check_verdict` for a candidate.
+
+    Raises:
+        InputError: the gate did not let it pass, or against another version.
+        ModelError: there is no such version, or its files are not those that were judged.
+    """
+    if number == live.current:
+        raise InputError(f"{live.name}: expected a version beside {number}, which serves")
+    live.check(number)
+    check_verdict(live, live.candidate(number), live.verdict(number))
 
 
 def rollback(
@@ -104,6 +153,27 @@ def rollback(
         live.check(target)
         switch(live, target, servers, on_step)
     return target
+
+
+def _bring(
+    live: LiveModel,
+    candidate: Candidate,
+    verdict: Mapping[str, Any],
+    lineage: dict[str, Any],
+    on_step: OnStep,
+) -> int:
+    """Write a candidate into the repository under the next number; the lock is held."""
+    check_verdict(live, candidate, verdict)
+    live.clean()
+    number = max(live.numbers(), default=0) + 1
+    try:
+        for step in live.stage(candidate, lineage, dict(verdict), number):
+            on_step(step)
+    except OSError as error:
+        live.clean()
+        reason = error.strerror or str(error)
+        raise ModelError(f"publish: {live.folder}: nothing is published: {reason}") from error
+    return number
 
 
 def switch(live: LiveModel, number: int, servers: Sequence[Control], on_step: OnStep) -> None:
