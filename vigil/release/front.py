@@ -55,7 +55,7 @@ class Front:
         connector = TCPConnector(limit=0)
         self._session = ClientSession(
             connector=connector, timeout=_TIMEOUT, auto_decompress=False,
-            cookie_jar=DummyCookieJar(),
+            cookie_jar=DummyCookieJar(), skip_auto_headers=("Accept-Encoding", "User-Agent"),
         )  # fmt: skip
         yield
         await self._session.close()
@@ -103,6 +103,8 @@ class Front:
     ) -> Answer:
         """Ask a model; see `vigil.release.split.Ask`."""
         url, began = f"{self._upstream}/v2/models/{model}/infer", time.perf_counter()
+        headers = CIMultiDict(headers)
+        headers.popall("Accept-Encoding", None)  # compared answers are read here
         async with (
             asyncio.timeout(limit_s),
             self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
@@ -174,7 +176,10 @@ async def _tell(request: web.Request, referee: Referee) -> web.StreamResponse:
     await response.prepare(request)
     while True:
         over = not referee.running
-        await response.write(json.dumps(referee.status()).encode() + b"\n")
+        try:
+            await response.write(json.dumps(referee.status()).encode() + b"\n")
+        except ConnectionResetError:  # who held the trial was interrupted, or killed
+            return response
         if over:
             return response
         await asyncio.sleep(_TICK_S)

@@ -109,7 +109,8 @@ class Referee:
             params: the share and the rule.
             on_end: called once, from any thread, with the decision that ends the trial.
         """
-        self.params, self.tally, self.decision = params, Tally(), Decision("running", "")
+        self.params, self.tally = params, Tally()
+        self.decision = decide(self.tally, params)
         self._on_end, self._lock = on_end, threading.Lock()
         self._random = random.Random(0)  # noqa: S311 (whom to sample is no secret)
 
