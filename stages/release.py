@@ -68,7 +68,7 @@ def cli() -> None:
         __doc__,
         ("action", {"choices": ACTIONS}),
         ("name", {"nargs": "?", "help": "of the model, as --model"}),
-        ("--model", {"default": "protogcn", "help": "recognizer, ensemble or fusion"}),
+        ("--model", {"default": "protogcn", "help": "any served model"}),
         ("--url", {"action": "append", "help": "host:port of a server's HTTP endpoint; repeat"}),
         ("--offline", {"action": "store_true", "help": "write only: no server runs"}),
         ("--key", {"help": "file with the admin key of a restricted server"}),

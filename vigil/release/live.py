@@ -4,8 +4,8 @@ Layout, one folder a model, readable by any Triton as it is:
 
     <repository>/<model>/config.pbtxt       its version policy names the one version that serves:
                                             this is the last-good pointer
-    <repository>/<model>/labels.txt
-    <repository>/<model>/<version>/model.onnx
+    <repository>/<model>/labels.txt         where the model has classes
+    <repository>/<model>/<version>/model.onnx, or model.py and what it reads
     <repository>/<model>/<version>/{config.pbtxt, labels.txt, lineage.json, verdict.json}
 
 A version folder appears by one rename and is never written to again. The pointer moves by one
@@ -23,7 +23,7 @@ from typing import Any
 
 from vigil.errors import ModelError
 from vigil.files import flush
-from vigil.release.candidate import FILES, Candidate, hashes
+from vigil.release.candidate import Candidate, hashes
 from vigil.release.durable import copy, locked, replace_text, write_json
 from vigil.serving.repository import LABELS, ModelConfig, read_config, render_config, versions
 
@@ -129,7 +129,8 @@ class LiveModel:
         Raises:
             ModelError: a file is missing or another one.
         """
-        wanted, found = self.lineage(number)["sha256"], hashes(self.version(number))
+        wanted = self.lineage(number)["sha256"]
+        found = hashes(self.version(number), wanted)
         changed = sorted(name for name in wanted if wanted[name] != found.get(name))
         if changed:
             raise ModelError(
@@ -148,8 +149,8 @@ class LiveModel:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{_STAGING}{number}"
         partial.mkdir()
-        for name in FILES:
-            copy(candidate.files[name], partial / name)
+        for name, path in candidate.files.items():
+            copy(path, partial / name)
         write_json(partial / LINEAGE, lineage)
         write_json(partial / VERDICT, verdict)
         flush(partial)
@@ -160,8 +161,9 @@ class LiveModel:
 
     def write_labels(self, number: int) -> None:
         """Write a version's class names where Triton reads them; the gate lets no others pass."""
-        labels = (self.version(number) / LABELS).read_text(encoding="utf-8")
-        replace_text(self.folder / LABELS, labels)
+        path = self.version(number) / LABELS
+        if path.is_file():
+            replace_text(self.folder / LABELS, path.read_text(encoding="utf-8"))
 
     def point(self, number: int) -> None:
         """Make a version the one that serves from now on, also after a restart."""
