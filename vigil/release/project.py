@@ -35,6 +35,7 @@ from vigil.session import Array, OnnxSession
 from vigil.video import list_videos
 
 PAGE = "index.html"
+_ROWS = 8  # of one video that a network without labels is judged on
 _VIDEOS = 3  # that the whole way from pixels is judged on
 
 
@@ -150,11 +151,11 @@ def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSpli
 
 def _unlabeled(config: Config, paths: Paths, candidate: Candidate, old: Served | None) -> Unlabeled:
     """Gather what a network of the perception stages is asked about the footage."""
-    videos = list(_footage(paths).values())
+    rows, videos = config.gate.rows, list(_footage(paths).values())
+    videos = videos[:: max(1, len(videos) * _ROWS // rows)]
     session = OnnxSession(candidate.files["model.onnx"], device="cpu")
-    rows = config.gate.rows
-    feeds = seen_by(candidate.name, session, config, paths.tracks, videos[:rows], rows)
-    return Unlabeled(candidate, old, feeds, len(videos[:rows]), config.gate)
+    feeds = seen_by(candidate.name, session, config, paths.tracks, videos, rows)
+    return Unlabeled(candidate, old, feeds, len(videos), config.gate)
 
 
 def _scripted(config: Config, paths: Paths, candidate: Candidate, old: Served | None) -> Scripted:
