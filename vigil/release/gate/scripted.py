@@ -43,8 +43,8 @@ NOTE = (
     "No label is looked at: that the served model answers what the stages' code answers is proved, "
     "that its recognizers are right is not; each of them has a gate of its own."
 )
-_SECONDS = 6.0  # of a video
-_CHUNKS = (1, 7, 64)  # frames; however a stream is cut, it answers the same
+_SECONDS = 5.0  # of a video
+_CHUNKS = (5, 64)  # frames; however a stream is cut, it answers the same
 Footage = tuple[NDArray[np.uint8], NDArray[np.float64]]
 
 
