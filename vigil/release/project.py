@@ -9,6 +9,7 @@ from typing import Any
 
 from vigil.benchmark.systems import torch_function
 from vigil.config import Config
+from vigil.config.place import is_s3
 from vigil.dataset import read_annotations, select
 from vigil.ensemble import load, named
 from vigil.errors import InputError
@@ -31,12 +32,18 @@ PAGE = "index.html"
 
 def live_model(config: Config, paths: Paths, name: str) -> LiveModel:
     """Return a model's place in the project's live repository."""
-    return LiveModel(paths.root / config.release.repository, name)
+    return LiveModel(place(config, paths), name)
+
+
+def place(config: Config, paths: Paths) -> Path | str:
+    """Return where the project's live repository lies: a folder, or an S3 address."""
+    repository = config.release.repository
+    return repository if is_s3(repository) else paths.root / repository
 
 
 def listing(config: Config, paths: Paths) -> Iterator[str]:
     """Yield a line for each version of each published model: whence it comes, which serves."""
-    for name in models(paths.root / config.release.repository):
+    for name in models(place(config, paths)):
         live = live_model(config, paths, name)
         for number in live.numbers():
             told = live.lineage(number)
@@ -61,9 +68,10 @@ def verify(config: Config, paths: Paths, name: str) -> dict[str, Any]:
         InputError: there is no test split.
         ModelError: no checkpoint or no exported model.
     """
+    live = live_model(config, paths, name)  # as long as it lives, so do copies of what serves
     case = Case(
         Candidate.at(paths.triton_repo / name),
-        served(live_model(config, paths, name)),
+        served(live),
         *_trained(config, paths, name),
         config.gate,
         config.evaluate,
@@ -104,7 +112,7 @@ def served(live: LiveModel) -> Served | None:
     if number is None:
         return None
     tested = str(live.verdict(number)["test"]["sha256"])
-    return Served(live.folder, number, live.candidate(number), tested)
+    return Served(live.at_hand(number), number, live.candidate(number), tested)
 
 
 def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSplit]:
