@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import tempfile
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,7 +38,8 @@ class S3Storage:
         self.url = place.url
         self._bucket, self._prefix = place.bucket, f"{place.prefix}/" if place.prefix else ""
         self._client = connect(place)
-        self._copies = tempfile.TemporaryDirectory(prefix="vigil-live-")
+        self._copies = tempfile.mkdtemp(prefix="vigil-live-")
+        weakref.finalize(self, shutil.rmtree, self._copies, ignore_errors=True)
         self._seen: dict[str, str | None] = {}  # ETag of the pointer, by model, since `lock`
         self._conditional: bool | None = None
 
@@ -68,7 +71,7 @@ class S3Storage:
 
     def fetch(self, model: str, name: str) -> Path:
         """Download one file."""
-        path = Path(self._copies.name, self._safe(model), name)
+        path = Path(self._copies, self._safe(model), name)
         content = self._get(f"{model}/{name}")[0]
         if content is None:
             path.unlink(missing_ok=True)
@@ -81,7 +84,7 @@ class S3Storage:
         """Download a version's files."""
         for name in self._versions(model).get(number, ()):
             self.fetch(model, f"{number}/{name}")
-        return Path(self._copies.name, model, str(number))
+        return Path(self._copies, model, str(number))
 
     @contextmanager
     def lock(self, model: str) -> Iterator[None]:
