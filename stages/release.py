@@ -1,8 +1,7 @@
 """The live repository: serve it, judge a candidate, publish it, try it on traffic, take it back.
 
-Installed as `vigil-serve`. A publish needs the gate's verdict on this very candidate (`verify`);
-`canary` tries a version that `publish --hold` brought on what callers send to `front`, and exits
-with 0 where it was promoted, with 1 where it was withdrawn.
+Installed as `vigil-serve`. A publish needs the gate's verdict on this very candidate (`verify`).
+`canary` tries what `publish --hold` brought on requests to `front`; it exits with 1 if withdrawn.
 """
 
 from __future__ import annotations
@@ -34,11 +33,12 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     live, key = live_model(config, paths, name), admin_key(arguments.key)
     urls = arguments.url or [f"127.0.0.1:{config.serve.http_port}"]
     servers = [Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline]
+    for line in live.storage.prepare() if action in {"serve", "publish", "rollback"} else ():
+        say(f"{action}: {line}")
     if action in {"publish", "canary", "rollback"} and clear(live, servers):
         say(f"{action}: {name}: unloaded the candidate of a trial that was cut off")
     if action == "serve":
-        live.repository.mkdir(parents=True, exist_ok=True)
-        serve(live.repository, models(live.repository), config.serve, config.watch, say)
+        serve(live.storage.url, models(live.storage.url), config.serve, config.watch, say)
     elif action == "front":
         asyncio.run(serve_front(urls[0], config.serve.front_port, key.get(ADMIN_HEADER, ""), say))
     elif action == "verify":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from vigil.config.base import Fraction, Section
+from vigil.config.place import S3Place, is_s3
 
 Deciding = Literal["accuracy", "macro_precision", "macro_recall", "macro_f1", "auc",
                    "average_precision"]  # fmt: skip
@@ -33,9 +34,16 @@ class GateSection(Section):
 class ReleaseSection(Section):
     """The live repository, from which the service is served."""
 
-    repository: str = Field(min_length=1, description="folder of the live repository")
+    repository: str = Field(min_length=1, description="folder of the live repository, or s3://...")
     keep: int = Field(ge=2, le=1000, description="versions of a model that stay on disk")
     timeout_s: float = Field(gt=0, description="longest wait for the server to load a version")
+
+    @field_validator("repository")
+    @classmethod
+    def _known_form(cls, value: str) -> str:
+        if is_s3(value):
+            S3Place.parse(value)
+        return value
 
 
 class CanarySection(Section):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from vigil.benchmark.systems import torch_function
 from vigil.config import Config
+from vigil.config.place import is_s3
 from vigil.crop_graph import SUFFIX, embed
 from vigil.dataset import read_annotations, select
 from vigil.ensemble import load, named
@@ -41,12 +43,18 @@ _VIDEOS = 3  # that the whole way from pixels is judged on
 
 def live_model(config: Config, paths: Paths, name: str) -> LiveModel:
     """Return a model's place in the project's live repository."""
-    return LiveModel(paths.root / config.release.repository, name)
+    return LiveModel(place(config, paths), name)
+
+
+def place(config: Config, paths: Paths) -> Path | str:
+    """Return where the project's live repository lies: a folder, or an S3 address."""
+    repository = config.release.repository
+    return repository if is_s3(repository) else paths.root / repository
 
 
 def listing(config: Config, paths: Paths) -> Iterator[str]:
     """Yield a line for each version of each published model: whence it comes, which serves."""
-    for name in models(paths.root / config.release.repository):
+    for name in models(place(config, paths)):
         live = live_model(config, paths, name)
         for number in live.numbers():
             told = live.lineage(number)
@@ -74,7 +82,8 @@ def verify(config: Config, paths: Paths, name: str) -> dict[str, Any]:
         InputError: there is no test split, or no footage.
         ModelError: no checkpoint or no exported model.
     """
-    candidate, old = Candidate.at(paths.triton_repo / name), served(live_model(config, paths, name))
+    live = live_model(config, paths, name)  # as long as it lives, so do copies of what serves
+    candidate, old = Candidate.at(paths.triton_repo / name), served(live)
     limit_s = config.serve.startup_timeout_s
     if name in config.behaviours:
         found = judge_scripted(_scripted(config, paths, candidate, old), limit_s)
@@ -119,7 +128,7 @@ def served(live: LiveModel) -> Served | None:
     if number is None:
         return None
     tested = str(live.verdict(number)["test"]["sha256"])
-    return Served(live.folder, number, live.candidate(number), tested)
+    return Served(live.at_hand(number), number, live.candidate(number), tested)
 
 
 def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSplit]:
@@ -161,7 +170,8 @@ def _unlabeled(config: Config, paths: Paths, candidate: Candidate, old: Served |
 def _scripted(config: Config, paths: Paths, candidate: Candidate, old: Served | None) -> Scripted:
     """Gather footage and the published networks that `behaviour` would ask."""
     videos = list(_footage(paths).values())[:_VIDEOS]
-    return Scripted(candidate, old, paths.root / config.release.repository, videos, config.gate)
+    live = cache(lambda one: live_model(config, paths, one))
+    return Scripted(candidate, old, live, videos, config.gate)
 
 
 def _footage(paths: Paths) -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -168,7 +168,7 @@ def on_server(
     served: Served | None,
     startup_timeout_s: float,
     ask: Callable[[EmbeddedTriton], tuple[list[Check], Figures]],
-    others: Sequence[Path] = (),
+    others: Mapping[str, Path] | None = None,
 ) -> tuple[list[Check], Figures]:
     """Start a server of candidate and served model, and ask it what needs one.
 
@@ -177,15 +177,15 @@ def on_server(
         served: served as `SERVED`, if there is one.
         startup_timeout_s: longest wait for the server, in seconds.
         ask: what is asked; a server that fails at it fails the candidate.
-        others: folders of models that they ask inside the server, served under their names.
+        others: folders by name of models that they ask inside the server.
     """
     figures: Figures = {"metrics": {}, "speed": {}}
     with tempfile.TemporaryDirectory(prefix="vigil-gate-") as folder:
         stage_variant(candidate.folder, Path(folder), CANDIDATE, _as_it_is)
         if served:
             stage_variant(served.folder, Path(folder), SERVED, _as_it_is)
-        for other in others:
-            stage_variant(other, Path(folder), other.name, _as_it_is)
+        for name, other in (others or {}).items():
+            stage_variant(other, Path(folder), name, _as_it_is)
         server = EmbeddedTriton(folder, startup_timeout_s=startup_timeout_s)
         try:
             server.start()

@@ -34,7 +34,7 @@ from vigil.serving.behaviour.result import Behaviour, joined
 from vigil.serving.behaviour.spec import FILE, BehaviourSpec, Network, read_spec
 from vigil.serving.behaviour.stream import Pipeline, Stream
 from vigil.serving.client import Client
-from vigil.serving.repository import check_model, read_config, read_labels
+from vigil.serving.repository import check_model, read_labels
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import OnnxSession, TransportName
 from vigil.video import decode
@@ -55,14 +55,14 @@ class Scripted:
     Attributes:
         candidate: the candidate.
         served: what it would replace; None where nothing is served yet.
-        repository: the live repository: its networks must be published there.
+        live: the published models by name, the same object each time.
         videos: the footage.
         params: tolerance, and the largest slowdown.
     """
 
     candidate: Candidate
     served: Served | None
-    repository: Path
+    live: Callable[[str], LiveModel]
     videos: Sequence[Path]
     params: GateSection
 
@@ -77,7 +77,10 @@ def judge_scripted(case: Scripted, startup_timeout_s: float) -> dict[str, Any]:
     figures: Figures = {"metrics": {}, "speed": {}}
     if all(check.passed for check in checks):
         spec = read_spec(case.candidate.files[FILE])
-        networks = [case.repository / one.model for one in networks_of(spec)]
+        networks = {
+            one.model: case.live(one.model).at_hand(_current(case, one))
+            for one in networks_of(spec)
+        }
         ask = partial(_ask, case, spec)
         found, figures = on_server(case.candidate, case.served, startup_timeout_s, ask, networks)
         checks += found
@@ -99,7 +102,7 @@ def _contract(case: Scripted) -> list[Check]:
         spec = read_spec(case.candidate.files[FILE])
         labels = read_labels(case.candidate.folder)
         wrong = [] if tuple(labels) == spec.classes else [f"labels {labels}, not {spec.classes}"]
-        wrong += filter(None, (_differs(case.repository, one) for one in networks_of(spec)))
+        wrong += filter(None, (_differs(case, one) for one in networks_of(spec)))
     except ModelError as error:
         return [Check("contract", "files agree", False, str(error))]
     detail = "; ".join(wrong) or f"{len(networks_of(spec))} published networks, as it was made for"
@@ -109,13 +112,13 @@ def _contract(case: Scripted) -> list[Check]:
     return checks
 
 
-def _differs(repository: Path, network: Network) -> str:
+def _differs(case: Scripted, network: Network) -> str:
     """Say what is wrong with a network of the live repository, "" for nothing."""
-    live = LiveModel(repository, network.model)
+    live = case.live(network.model)
     if live.current is None:
         return f"{network.model} is not published"
-    session = OnnxSession(live.version(live.current) / "model.onnx", device="cpu")
-    batch = read_config(live.folder).max_batch_size
+    session = _session(case, network)
+    batch = live.config_of(live.current).max_batch_size
     found = Network.of(network.model, session, batch)
     fits = (
         found.inputs == network.inputs
@@ -132,12 +135,7 @@ def _ask(
     case: Scripted, spec: BehaviourSpec, server: EmbeddedTriton
 ) -> tuple[list[Check], Figures]:
     """Ask the running server everything that needs one."""
-
-    def connect(network: Network) -> OnnxSession:
-        live = LiveModel(case.repository, network.model)
-        return OnnxSession(live.version(live.current or 0) / "model.onnx", device="cpu")
-
-    pipeline = Pipeline.of(spec, connect)
+    pipeline = Pipeline.of(spec, partial(_session, case))
     footage = [_footage(video) for video in case.videos]
     wanted = [Stream(pipeline).feed(list(f), t, last=True) for f, t in footage]
     protocols: tuple[tuple[TransportName, str], ...] = (
@@ -152,6 +150,24 @@ def _ask(
                 checks.append(_same(name, partial(_streams, client, footage, chunk), wanted, case))
     speed, figures = _speed(case, server, footage[0])
     return [*checks, speed], figures
+
+
+def _session(case: Scripted, network: Network) -> OnnxSession:
+    """Run the version of a network that serves in this process."""
+    folder = case.live(network.model).version(_current(case, network))
+    return OnnxSession(folder / "model.onnx", device="cpu")
+
+
+def _current(case: Scripted, network: Network) -> int:
+    """Return the version of a network that serves.
+
+    Raises:
+        ModelError: none does.
+    """
+    number = case.live(network.model).current
+    if number is None:
+        raise ModelError(f"{network.model}: expected a published network, got none")
+    return number
 
 
 def _streams(client: Client, footage: Sequence[Footage], chunk: int) -> list[Behaviour]:
