@@ -1,10 +1,12 @@
-"""The live repository: serve it, judge a candidate, publish it, take it back, list what there is.
+"""The live repository: serve it, judge a candidate, publish it, try it on traffic, take it back.
 
 Installed as `vigil-serve`. A publish needs the gate's verdict on this very candidate (`verify`).
+`canary` tries what `publish --hold` brought on requests to `front`; it exits with 1 if withdrawn.
 """
 
 from __future__ import annotations
 
+import asyncio
 from argparse import Namespace
 from functools import partial
 
@@ -12,48 +14,47 @@ from vigil.command import run
 from vigil.config import Config
 from vigil.errors import VigilError
 from vigil.paths import Paths
+from vigil.release.front import serve_front
 from vigil.release.live import models
-from vigil.release.project import live_model, publish, report, verify
+from vigil.release.project import listing, live_model, publish, report, verify
 from vigil.release.publish import rollback
-from vigil.serving.control import Control, admin_key
+from vigil.release.trial import FrontDoor, clear
+from vigil.release.trying import try_out
+from vigil.serving.control import ADMIN_HEADER, Control, admin_key
 from vigil.serving.service import serve
 
-ACTIONS = ("serve", "verify", "publish", "rollback", "list")
+ACTIONS = ("serve", "front", "verify", "publish", "canary", "rollback", "list")
+say = partial(print, flush=True)
 
 
 def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     """Do what the first argument says."""
-    name, live = arguments.model, live_model(config, paths, arguments.model)
+    action, name = arguments.action, arguments.name or arguments.model
+    live, key = live_model(config, paths, name), admin_key(arguments.key)
     urls = arguments.url or [f"127.0.0.1:{config.serve.http_port}"]
-    key = admin_key(arguments.key)
     servers = [Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline]
-    if arguments.action == "serve":
-        live.repository.mkdir(parents=True, exist_ok=True)
-        say = partial(print, flush=True)
-        serve(live.repository, models(live.repository), config.serve, config.watch, say)
-    elif arguments.action == "verify":
-        verdict = verify(config, paths, name)
-        if not verdict["ship"]:
+    for line in live.storage.prepare() if action in {"serve", "publish", "rollback"} else ():
+        say(f"{action}: {line}")
+    if action in {"publish", "canary", "rollback"} and clear(live, servers):
+        say(f"{action}: {name}: unloaded the candidate of a trial that was cut off")
+    if action == "serve":
+        serve(live.storage.url, models(live.storage.url), config.serve, config.watch, say)
+    elif action == "front":
+        asyncio.run(serve_front(urls[0], config.serve.front_port, key.get(ADMIN_HEADER, ""), say))
+    elif action == "verify":
+        if not (verdict := verify(config, paths, name))["ship"]:
             raise VigilError(f"verify: {name}: do not ship: {'; '.join(verdict['why'])}")
-        print(f"verify: {name}: ship; {report(paths, name) / 'index.html'}")
-    elif arguments.action == "publish":
-        print(f"publish: {name}: version {publish(config, paths, name, servers)} serves")
-    elif arguments.action == "rollback":
-        print(f"rollback: {name}: version {rollback(live, servers, arguments.to)} serves")
+        say(f"verify: {name}: ship; {report(paths, name) / 'index.html'}")
+    elif action == "publish":
+        number = publish(config, paths, name, servers, arguments.hold)
+        say(f"publish: {name}: version {number} {'waits' if arguments.hold else 'serves'}")
+    elif action == "canary":
+        door = FrontDoor(arguments.front or f"127.0.0.1:{config.serve.front_port}", key)
+        try_out(config, paths, live, arguments.version, servers, door, arguments.shadow, say)
+    elif action == "rollback":
+        say(f"rollback: {name}: version {rollback(live, servers, arguments.to)} serves")
     else:
-        show(config, paths)
-
-
-def show(config: Config, paths: Paths) -> None:
-    """Print every version of every published model and where it comes from."""
-    for name in models(paths.root / config.release.repository):
-        live = live_model(config, paths, name)
-        for number in live.numbers():
-            told = live.lineage(number)
-            commit = (told["git"] or {}).get("commit", "no commit")[:12]
-            traced = f"{len(told['data'])} sources" if told["traced"] else "not traced by dvc.lock"
-            mark = "serves" if number == live.current else ""
-            print(f"{name:16s}{number:4d}  {told['published_at']}  {commit}  {traced}  {mark}")
+        say("\n".join(listing(config, paths)))
 
 
 def cli() -> None:
@@ -62,11 +63,16 @@ def cli() -> None:
         main,
         __doc__,
         ("action", {"choices": ACTIONS}),
-        ("--model", {"default": "protogcn", "help": "recognizer, ensemble or fusion"}),
+        ("name", {"nargs": "?", "help": "of the model, as --model"}),
+        ("--model", {"default": "protogcn", "help": "any served model"}),
         ("--url", {"action": "append", "help": "host:port of a server's HTTP endpoint; repeat"}),
         ("--offline", {"action": "store_true", "help": "write only: no server runs"}),
         ("--key", {"help": "file with the admin key of a restricted server"}),
         ("--to", {"type": int, "help": "version to go back to"}),
+        ("--hold", {"action": "store_true", "help": "publish: write it, to be tried"}),
+        ("--version", {"type": int, "help": "canary: the one to try; the newest that waits"}),
+        ("--shadow", {"action": "store_true", "help": "canary: copies only, answer nobody"}),
+        ("--front", {"help": "canary: host:port of the front"}),
     )
 
 

@@ -17,15 +17,18 @@ from tests import networks
 from tests.release import plants
 from vigil.config import CanarySection
 from vigil.errors import InputError, ServerError
-from vigil.release.canary import Decision, Mode, Tally, Trial, beside, decide
+from vigil.release.beside import beside
+from vigil.release.canary import Trial
 from vigil.release.candidate import Candidate
 from vigil.release.live import LiveModel, models
+from vigil.release.referee import Decision, Mode, Tally, decide
 from vigil.serving.control import Control
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import TritonSession
 
 RULE = CanarySection(
-    share=0.5, requests=40, min_agreement=0.9, max_slowdown=3.0, max_failures=0
+    share=0.5, requests=40, min_agreement=0.9, max_slowdown=3.0, max_failures=0, timeout_s=5.0,
+    longest_s=60.0,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ import pytest
 from tests import networks
 from tests.conftest import ROOT
 from tests.release import plants
+from tests.release.object_store import ObjectStore
 from vigil.errors import InputError, ModelError, ServerUnavailable
 from vigil.release.candidate import Candidate
 from vigil.release.live import LiveModel
 from vigil.release.publish import STEPS, check_verdict, publish, rollback
+from vigil.release.storage import LocalStorage, storage_at
 from vigil.serving.control import Control
 from vigil.serving.repository import read_config
 from vigil.serving.server import EmbeddedTriton
@@ -42,20 +44,33 @@ def candidate(folder: Path, scale: float = plants.SCALE) -> Path:
     return folder / "tiny"
 
 
+@pytest.fixture(
+    scope="module", params=["folder", pytest.param("object store", marks=pytest.mark.slow)]
+)
+def new_place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Return what makes places for live repositories, of each kind."""
+    if request.param == "folder":
+        return lambda: str(tmp_path_factory.mktemp("place") / "live")
+    store: ObjectStore = request.getfixturevalue("store")
+    return store.place
+
+
 @pytest.fixture
-def live(tmp_path: Path) -> LiveModel:
+def live(new_place: Callable[[], str], tmp_path: Path) -> LiveModel:
     """A live repository in which version 1 serves."""
-    found = LiveModel(tmp_path / "live", "tiny")
+    found = LiveModel(new_place(), "tiny")
     plants.release(found, candidate(tmp_path, SCALES[1]))
     return found
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]:
+def server(new_place: Callable[[], str]) -> Iterator[EmbeddedTriton]:
     """A server of an empty live repository, under explicit control."""
-    folder = tmp_path_factory.mktemp("service") / "live"
-    folder.mkdir()
-    with EmbeddedTriton(folder, []) as running:
+    place = new_place()
+    storage_at(place).prepare()
+    with EmbeddedTriton(place, []) as running:
         yield running
 
 
@@ -66,7 +81,30 @@ def service(server: EmbeddedTriton, tmp_path: Path) -> Iterator[tuple[LiveModel,
     plants.release(live, candidate(tmp_path, SCALES[1]), [control])
     yield live, control
     control.unload("tiny")
-    shutil.rmtree(live.folder)
+    forget(live)
+
+
+def forget(live: LiveModel) -> None:
+    """Remove a model, as nobody but a test does."""
+    if isinstance(live.storage, LocalStorage):
+        shutil.rmtree(live.repository / live.name)
+    else:
+        live.storage._delete_keys(live.storage._keys(f"{live.name}/"))
+
+
+def files(live: LiveModel) -> set[str]:
+    """Return the names of everything that lies below a model."""
+    if isinstance(live.storage, LocalStorage):
+        folder = live.repository / live.name
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {key.removeprefix("tiny/") for key in live.storage._keys("tiny/")}
+
+
+def whole(live: LiveModel) -> set[str]:
+    """Return the names of what should lie below a model, and nothing else."""
+    parts = ("model.onnx", "config.pbtxt", "labels.txt", "lineage.json", "verdict.json")
+    versions = {f"{number}/{name}" for number in live.numbers() for name in parts}
+    return versions | {"config.pbtxt", "labels.txt"}
 
 
 def test_what_did_not_pass_the_gate_is_refused(live: LiveModel, tmp_path: Path) -> None:
@@ -95,7 +133,9 @@ def test_versions_are_numbered_kept_and_described(live: LiveModel, tmp_path: Pat
     assert live.numbers() == [3, 4, 5]
     assert live.current == 5
     assert live.lineage(4)["sha256"]["model.onnx"] == live.lineage(5)["sha256"]["model.onnx"]
-    assert list(read_config(live.folder).version_policy.specific.versions) == [5]
+    assert list(read_config(live.at_hand(5).parent / "tiny").version_policy.specific.versions) == [
+        5
+    ]
     assert rollback(live, []) == 4
     assert rollback(live, []) == 3
     with pytest.raises(ModelError, match="got 2"):
@@ -118,14 +158,14 @@ def test_a_rollback_goes_to_what_served_before_and_never_to_what_was_taken_back(
 
 def test_a_version_whose_files_changed_is_not_gone_back_to(live: LiveModel, tmp_path: Path) -> None:
     plants.release(live, candidate(tmp_path, SCALES[2]))
-    path = live.version(1) / "model.onnx"
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    live.storage.replace("tiny", "1/model.onnx", "another network")
     with pytest.raises(ModelError, match=r"version 1: expected the files that were judged.*onnx"):
         rollback(live, [])
     assert live.current == 2
 
 
-def test_two_publishes_at_once_are_refused(live: LiveModel, tmp_path: Path) -> None:
+def test_two_publishes_at_once_are_refused(tmp_path: Path) -> None:
+    live = LiveModel(tmp_path / "live", "tiny")
     with live.lock(), pytest.raises(InputError, match="another publish or rollback is under way"):
         plants.release(live, candidate(tmp_path))
 
@@ -161,7 +201,7 @@ def test_a_full_disk_publishes_nothing_and_leaves_what_serves(tmp_path: Path) ->
         with pytest.raises(ModelError, match="nothing is published: No space left on device"):
             plants.release(live, tmp_path / "tiny")
         assert (live.numbers(), live.current) == ([1], 1)
-        assert not list(live.folder.glob(".*"))
+        assert files(live) == whole(live)
         live.check(1)
     finally:
         subprocess.run(["umount", str(disk)], check=True)  # noqa: S607
@@ -177,7 +217,7 @@ def killed(live: LiveModel, folder: Path, step: str, url: str, action: str) -> N
         "from vigil.release.publish import publish, rollback\n"
         "from vigil.serving.control import Control\n"
         "repository, folder, step, url, action, verdict = sys.argv[1:]\n"
-        "live, new = LiveModel(Path(repository), 'tiny'), Candidate.at(Path(folder))\n"
+        "live, new = LiveModel(repository, 'tiny'), Candidate.at(Path(folder))\n"
         "die = lambda at: os.kill(os.getpid(), signal.SIGKILL) if at == step else None\n"
         "if action == 'publish':\n"
         "    told = {'sha256': new.sha256}\n"
@@ -186,7 +226,7 @@ def killed(live: LiveModel, folder: Path, step: str, url: str, action: str) -> N
         "    rollback(live, [Control(url)], on_step=die)\n"
     )
     verdict = json.dumps(plants.verdict(live, Candidate.at(folder)))
-    arguments = [str(live.repository), str(folder), step, url, action, verdict]
+    arguments = [live.storage.url, str(folder), step, url, action, verdict]
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
@@ -217,11 +257,11 @@ def test_a_publish_killed_after_any_step_leaves_a_good_version_serving(
     pointed = 2 if done >= STEPS.index("pointed") else 1
     assert answering(control.http_url, live) == (2 if done >= STEPS.index("loaded") else 1)
     assert live.current == pointed
-    with EmbeddedTriton(live.repository, ["tiny"]) as restarted:  # any Triton, without our help
+    with EmbeddedTriton(live.storage.url, ["tiny"]) as restarted:  # any Triton, without our help
         assert answering(restarted.http_url, live) == pointed
     plants.release(live, candidate(tmp_path, SCALES[3]), [control])
     assert answering(control.http_url, live) == live.current == max(live.numbers())
-    assert not list(live.folder.glob(".*")), "the half copy is gone"
+    assert files(live) == whole(live), "what was half done is gone"
 
 
 @pytest.mark.slow
@@ -234,7 +274,7 @@ def test_a_rollback_killed_after_any_step_leaves_a_good_version_serving(
     killed(live, tmp_path / "tiny", step, control.http_url, "rollback")
     assert answering(control.http_url, live) == 1
     assert live.current == (1 if step == "pointed" else 2)
-    with EmbeddedTriton(live.repository, ["tiny"]) as restarted:
+    with EmbeddedTriton(live.storage.url, ["tiny"]) as restarted:
         assert answering(restarted.http_url, live) == live.current
 
 
@@ -343,7 +383,5 @@ def test_under_constant_load_a_publish_and_a_rollback_lose_no_request(
 
 
 def test_the_verdict_and_the_lineage_lie_beside_the_network(live: LiveModel) -> None:
-    folder = live.version(1)
-    names = {"model.onnx", "config.pbtxt", "labels.txt", "lineage.json", "verdict.json"}
-    assert {path.name for path in folder.iterdir()} == names
-    assert json.loads((folder / "verdict.json").read_text())["ship"] is True
+    assert files(live) == whole(live)
+    assert json.loads((live.version(1) / "verdict.json").read_text())["ship"] is True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from vigil.config.base import Fraction, Section
+from vigil.config.place import S3Place, is_s3
 
 Deciding = Literal["accuracy", "macro_precision", "macro_recall", "macro_f1", "auc",
                    "average_precision"]  # fmt: skip
@@ -33,9 +34,16 @@ class GateSection(Section):
 class ReleaseSection(Section):
     """The live repository, from which the service is served."""
 
-    repository: str = Field(min_length=1, description="folder of the live repository")
+    repository: str = Field(min_length=1, description="folder of the live repository, or s3://...")
     keep: int = Field(ge=2, le=1000, description="versions of a model that stay on disk")
     timeout_s: float = Field(gt=0, description="longest wait for the server to load a version")
+
+    @field_validator("repository")
+    @classmethod
+    def _known_form(cls, value: str) -> str:
+        if is_s3(value):
+            S3Place.parse(value)
+        return value
 
 
 class CanarySection(Section):
@@ -46,6 +54,8 @@ class CanarySection(Section):
     min_agreement: Fraction = Field(description="share of rows with the served model's class")
     max_slowdown: float = Field(ge=1, le=100, description="median latency over the served one's")
     max_failures: int = Field(ge=0, description="requests that it may fail while served succeeds")
+    timeout_s: float = Field(gt=0, description="longest wait for the candidate, then it failed")
+    longest_s: float = Field(gt=0, description="without a decision by then it is withdrawn")
 
 
 class WatchSection(Section):

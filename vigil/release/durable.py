@@ -34,8 +34,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, work: str = "publish or rollback") -> Iterator[None]:
     """Hold the lock file at `path`; the kernel lets go of it when its holder dies.
+
+    Args:
+        path: the file.
+        work: what is done under it, for the message.
 
     Raises:
         InputError: another process holds it.
@@ -45,5 +49,5 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise InputError(f"{path.parent}: another publish or rollback is under way") from error
+            raise InputError(f"{path.parent}: another {work} is under way") from error
         yield

@@ -1,6 +1,6 @@
 """Publish a version, or take it back, while requests keep flowing.
 
-Steps of a publish: `written` (a copy beside, flushed to disk), `renamed` (it has its number),
+Steps of a publish: `written` (its files are there, safe), `complete` (it counts as a version),
 `loaded` (the servers have replaced the old one by it, and it answered), `pointed` (it is the last
 good version, also after a restart), `pruned`. A program that is killed between any two of them
 leaves a repository that any Triton serves, from the version the pointer names.
@@ -9,6 +9,7 @@ leaves a repository that any Triton serves, from the version the pointer names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from vigil.errors import InputError, ModelError, VigilError
@@ -16,8 +17,9 @@ from vigil.release.candidate import Candidate
 from vigil.release.live import LiveModel
 from vigil.serving.control import Control
 from vigil.serving.probe import check_version
+from vigil.serving.repository import ModelConfig
 
-STEPS = ("written", "renamed", "loaded", "pointed", "pruned")
+STEPS = ("written", "complete", "loaded", "pointed", "pruned")
 OnStep = Callable[[str], None]
 
 
@@ -50,25 +52,75 @@ def publish(
         ServerError: a server does not answer; the last good one serves.
     """
     with live.lock():
-        check_verdict(live, candidate, verdict)
-        live.clean()
-        number = max(live.numbers(), default=0) + 1
-        try:
-            for step in live.stage(candidate, lineage, dict(verdict), number):
-                on_step(step)
-        except OSError as error:
-            live.clean()
-            reason = error.strerror or str(error)
-            raise ModelError(f"publish: {live.folder}: nothing is published: {reason}") from error
+        number = _bring(live, candidate, verdict, lineage, on_step)
         try:
             switch(live, number, servers, on_step)
         except VigilError:
-            if live.current != number:  # else it serves: only the look afterward failed
-                live.drop(number)
+            with suppress(VigilError):
+                if live.current != number:  # else it serves: only the look afterward failed
+                    live.drop(number)
             raise
         prune(live, keep)
         on_step("pruned")
     return number
+
+
+def hold(
+    live: LiveModel,
+    candidate: Candidate,
+    verdict: Mapping[str, Any],
+    lineage: dict[str, Any],
+    keep: int,
+    on_step: OnStep = lambda _: None,
+) -> int:
+    """Bring a candidate that passed the gate into the live repository, where it does not serve yet.
+
+    Returns:
+        The new version's number, to be tried on live traffic and promoted.
+
+    Raises:
+        InputError, ModelError: see `publish`.
+    """
+    with live.lock():
+        if live.current is None:
+            raise InputError(f"publish: {live.name}: expected a version that serves, got none")
+        number = _bring(live, candidate, verdict, lineage, on_step)
+        prune(live, keep)
+        on_step("pruned")
+    return number
+
+
+def promote(
+    live: LiveModel,
+    number: int,
+    servers: Sequence[Control],
+    keep: int,
+    on_step: OnStep = lambda _: None,
+) -> None:
+    """Bring a version that was held back into service.
+
+    Raises:
+        InputError: it was judged against another version than the one that serves.
+        ModelError, ServerError: see `publish`; the last good one serves.
+    """
+    with live.lock():
+        check_held(live, number)
+        switch(live, number, servers, on_step)
+        prune(live, keep)
+        on_step("pruned")
+
+
+def check_held(live: LiveModel, number: int) -> None:
+    """Make sure that a version may replace the one that serves: as `check_verdict` for a candidate.
+
+    Raises:
+        InputError: the gate did not let it pass, or against another version.
+        ModelError: there is no such version, or its files are not those that were judged.
+    """
+    if number == live.current:
+        raise InputError(f"{live.name}: expected a version beside {number}, which serves")
+    live.check(number)
+    check_verdict(live, live.candidate(number), live.verdict(number))
 
 
 def rollback(
@@ -106,6 +158,27 @@ def rollback(
     return target
 
 
+def _bring(
+    live: LiveModel,
+    candidate: Candidate,
+    verdict: Mapping[str, Any],
+    lineage: dict[str, Any],
+    on_step: OnStep,
+) -> int:
+    """Write a candidate into the repository under the next number; the lock is held."""
+    check_verdict(live, candidate, verdict)
+    number = live.free_number()
+    live.clean()
+    try:
+        for step in live.stage(candidate, lineage, dict(verdict), number):
+            on_step(step)
+    except OSError as error:
+        live.clean()
+        reason = error.strerror or str(error)
+        raise ModelError(f"publish: {live.place}: nothing is published: {reason}") from error
+    return number
+
+
 def switch(live: LiveModel, number: int, servers: Sequence[Control], on_step: OnStep) -> None:
     """Make the servers serve a version that lies in the repository, then move the pointer.
 
@@ -115,21 +188,22 @@ def switch(live: LiveModel, number: int, servers: Sequence[Control], on_step: On
             has not moved. Or a server was lost after that: the pointer names the new version.
     """
     before, config = live.current, live.config_of(number)
+    served = None if before is None else live.config_of(before)
     live.write_labels(number)
     for place, server in enumerate(servers):
         try:
             server.load(live.name, config)
             check_version(server.http_url, config, number, server.timeout_s)
         except VigilError as error:
-            _restore(live, before, servers[: place + 1], error)
+            _restore(live, served, servers[: place + 1], error)
             raise
     on_step("loaded")
     try:
         live.point(number)
-    except OSError as error:
-        full = ModelError(f"{live.folder}: version {before} stays: {error.strerror or error}")
-        _restore(live, before, servers, full)
-        raise full from error
+    except (OSError, VigilError) as error:
+        stays = _stays(live, before, error)
+        _restore(live, _winner(live, served), servers, stays)
+        raise stays from error
     on_step("pointed")
     for server in servers:
         if number not in server.ready().get(live.name, []):  # repaired or restarted meanwhile
@@ -144,8 +218,7 @@ def prune(live: LiveModel, keep: int) -> list[int]:
     current, numbers = live.current, live.numbers()
     kept = {current, current and live.before(current), *numbers[-keep:]}
     dropped = [number for number in numbers if number not in kept]
-    for number in dropped:
-        live.drop(number)
+    live.drop(*dropped)
     return dropped
 
 
@@ -172,15 +245,30 @@ def check_verdict(live: LiveModel, candidate: Candidate, verdict: Mapping[str, A
         )
 
 
+def _stays(live: LiveModel, before: int | None, error: OSError | VigilError) -> VigilError:
+    """Say in one line that the pointer has not moved, and why."""
+    if isinstance(error, OSError):
+        return ModelError(f"{live.place}: version {before} stays: {error.strerror or error}")
+    return error
+
+
+def _winner(live: LiveModel, served: ModelConfig | None) -> ModelConfig | None:
+    """Return the configuration of what the pointer names now; another may have moved it."""
+    with suppress(VigilError):
+        if (number := live.current) is not None:
+            return live.config_of(number)
+    return served
+
+
 def _restore(
-    live: LiveModel, before: int | None, servers: Sequence[Control], cause: VigilError
+    live: LiveModel, served: ModelConfig | None, servers: Sequence[Control], cause: VigilError
 ) -> None:
-    """Let servers serve what they did before a version failed."""
+    """Let servers serve what the pointer names after a version failed."""
     for server in servers:
         try:
-            if before is None:
+            if served is None:
                 server.unload(live.name)
-            elif server.ready().get(live.name) != [before]:
-                server.load(live.name, live.config_of(before))
+            elif server.ready().get(live.name) != list(served.version_policy.specific.versions):
+                server.load(live.name, served)
         except VigilError as error:
             cause.add_note(f"{server.http_url}: {error}")

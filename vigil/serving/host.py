@@ -6,6 +6,7 @@ import ctypes.util
 import importlib.util
 import ipaddress
 import os
+import re
 import shutil
 import socket
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from vigil.errors import InputError, ServerError
 
 BACKEND = Path(__file__).parent / "backends" / "onnxruntime"
+_INSTANCE = 8  # the word of a stub's command line that names its instance
 _PORT_NAMES = ("http_port", "grpc_port", "metrics_port")
 
 
@@ -116,17 +118,21 @@ def choose_ports(host: str, wanted: tuple[int, int, int]) -> tuple[int, int, int
     return ports[0], ports[1], ports[2]
 
 
-def stubs_of(model: str, prefix: str) -> set[int]:
+def stubs_of(model: str, folder: str, prefix: str) -> set[int]:
     """Return the process ids of the stubs of one server's model.
 
     Args:
-        model: the model's folder, a slash at its end: what a stub's second word begins with.
+        model: its name, from which Triton names the instances: a stub's ninth word.
+        folder: the model's folder, a slash at its end: what a stub's second word begins with; ""
+            where Triton works on a copy, whose name says nothing.
         prefix: what its third word, the name of its shared memory, begins with.
     """
-    found = set()
+    found, instance = set(), re.compile(rf"{re.escape(model)}_\d+(_\d+)?")
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         words = _words(line)
-        if len(words) > 2 and words[1].startswith(model) and words[2].startswith(prefix):
+        if len(words) <= _INSTANCE or not words[2].startswith(prefix):
+            continue
+        if words[1].startswith(folder) if folder else instance.fullmatch(words[_INSTANCE]):
             found.add(int(line.parent.name))
     return found
 

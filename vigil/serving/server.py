@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from vigil.config.place import is_s3
 from vigil.errors import InputError, ModelError, ServerError
 from vigil.serving import supervisor
 from vigil.serving.host import (
@@ -66,7 +67,8 @@ class EmbeddedTriton:
         """Prepare a server; `start()` or `with` starts it.
 
         Args:
-            model_repository: folder with one folder per model.
+            model_repository: folder with one folder per model, or an S3 address in Triton's form;
+                its credentials come from the environment or AWS's own files.
             models: names to load, under explicit model control (models can then be loaded and
                 unloaded by request); None loads everything in the folder and keeps it fixed.
             host: a loopback address.
@@ -81,7 +83,10 @@ class EmbeddedTriton:
             InputError: `host` is not a loopback address.
             ModelError: the repository or one of the models does not exist.
         """
-        self.model_repository = Path(model_repository).resolve()
+        self._remote = is_s3(str(model_repository))
+        self.model_repository = (
+            str(model_repository) if self._remote else Path(model_repository).resolve()
+        )
         self.models = None if models is None else list(models)
         self.host = host
         self.startup_timeout_s = startup_timeout_s
@@ -96,11 +101,8 @@ class EmbeddedTriton:
                 f"serve: host: expected a loopback address, got {host} (the embedded server is "
                 "not safe to expose; run the same repository in NVIDIA's container)"
             )
-        if not self.model_repository.is_dir():
-            raise ModelError(f"serve: {model_repository}: expected a folder of models, got none")
-        for name in self.models or []:
-            if not (self.model_repository / name).is_dir():
-                raise ModelError(f"serve: {name}: no such model in {model_repository}")
+        if isinstance(self.model_repository, Path):
+            _check_folder(self.model_repository, self.models or [])
 
     @property
     def http_url(self) -> str:
@@ -129,7 +131,10 @@ class EmbeddedTriton:
 
     def stubs(self, model: str) -> set[int]:
         """Return the process ids of a model's stubs, one an instance."""
-        return stubs_of(f"{self.model_repository / model}/", f"{self._id}-") if self._id else set()
+        if not self._id:
+            return set()
+        folder = "" if self._remote else f"{self.model_repository}/{model}/"
+        return stubs_of(model, folder, f"{self._id}-")
 
     def bury(self, model: str, stubs: set[int]) -> list[str]:
         """End stubs of a model that were replaced, and remove what dead ones left in memory.
@@ -223,7 +228,7 @@ class EmbeddedTriton:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env=environment() | {"TRITON_AWS_MOUNT_DIRECTORY": str(self._folder)},
                 start_new_session=True,
             )
         return self._process
@@ -276,3 +281,11 @@ class EmbeddedTriton:
                 return connection.getresponse().status == 200
         except (OSError, ValueError, http.client.HTTPException):
             return False
+
+
+def _check_folder(repository: Path, models: Sequence[str]) -> None:
+    if not repository.is_dir():
+        raise ModelError(f"serve: {repository}: expected a folder of models, got none")
+    for name in models:
+        if not (repository / name).is_dir():
+            raise ModelError(f"serve: {name}: no such model in {repository}")

@@ -16,7 +16,7 @@ _POLL_S = 0.5
 
 
 def serve(
-    repository: Path,
+    repository: Path | str,
     models: Sequence[str],
     params: ServeSection,
     watch: WatchSection,
@@ -25,7 +25,7 @@ def serve(
     """Serve models until Ctrl-C or SIGTERM, and repair instances that die meanwhile.
 
     Args:
-        repository: the model repository.
+        repository: the model repository: a folder, or an S3 address.
         models: what is loaded at the start; others can be loaded while it runs.
         params: ports and the longest wait for the start.
         watch: how often the watchdog looks.

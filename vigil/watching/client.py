@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -79,26 +80,41 @@ class WatchedClient:
         return WatchedStream(self._client, self._log, model, recognizers, source)
 
 
-class WatchedStream:
+class _StreamLog:
+    """What both watched streams write of a stream's chunks."""
+
+    def __init__(
+        self, log: RequestLog, model: str, recognizers: Sequence[str], source: str
+    ) -> None:
+        self._log, self._model = log, model
+        self._windows, self._note = Windows(recognizers, log.classes), Note(source=source)
+
+    def _request(self, frames: Frames) -> AbstractContextManager[Call]:
+        return self._log.request(self._model, len(frames), self._note)
+
+    def _told(self, call: Call, version: str, found: Behaviour) -> None:
+        def tell() -> None:
+            call.version = version
+            call.seen = self._windows.tell(found)
+
+        self._log.quietly(tell)
+
+
+class WatchedStream(_StreamLog):
     """A stream whose answers are logged; for one thread."""
 
     def __init__(
         self, client: Client, log: RequestLog, model: str, recognizers: Sequence[str], source: str
     ) -> None:
         """Begin; see `WatchedClient.behaviour`."""
-        self._stream, self._log, self._model = client.stream(model), log, model
-        self._windows, self._note = Windows(recognizers, log.classes), Note(source=source)
+        super().__init__(log, model, recognizers, source)
+        self._stream = client.stream(model)
 
     def send(self, frames: Frames, time_s: Times, last: bool = False) -> Behaviour:
         """Send the next frames; see `vigil.serving.client.sync.Stream.send`."""
-        with self._log.request(self._model, len(frames), self._note) as call:
+        with self._request(frames) as call:
             found = self._stream.send(frames, time_s, last)
-
-            def tell() -> None:
-                call.version = self._stream.version
-                call.seen = self._windows.tell(found)
-
-            self._log.quietly(tell)
+            self._told(call, self._stream.version, found)
         return found
 
     def end(self) -> Behaviour:
@@ -121,6 +137,52 @@ class AsyncWatchedClient:
             answer = await self._client.infer(model, feeds, **options)
             _told(self._log, call, model, feeds, answer, note)
         return answer
+
+    async def behaviour(
+        self,
+        frames: Frames,
+        time_s: Times,
+        model: str = "behaviour",
+        *,
+        recognizers: Sequence[str] = (),
+        source: str = "",
+    ) -> Behaviour:
+        """Return what people do in a whole video; see `WatchedClient.behaviour`."""
+        stream = self.stream(model, recognizers=recognizers, source=source)
+        return joined([await stream.send(*part) for part in chunks(frames, time_s, CHUNK)])
+
+    def stream(
+        self, model: str = "behaviour", *, recognizers: Sequence[str] = (), source: str = ""
+    ) -> AsyncWatchedStream:
+        """Begin a stream of one camera's frames; see `WatchedClient.behaviour`."""
+        return AsyncWatchedStream(self._client, self._log, model, recognizers, source)
+
+
+class AsyncWatchedStream(_StreamLog):
+    """A stream whose answers are logged, for one event loop; one chunk after the other."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        log: RequestLog,
+        model: str,
+        recognizers: Sequence[str],
+        source: str,
+    ) -> None:
+        """Begin; see `WatchedClient.behaviour`."""
+        super().__init__(log, model, recognizers, source)
+        self._stream = client.stream(model)
+
+    async def send(self, frames: Frames, time_s: Times, last: bool = False) -> Behaviour:
+        """Send the next frames; see `vigil.serving.client.sync.Stream.send`."""
+        with self._request(frames) as call:
+            found = await self._stream.send(frames, time_s, last)
+            self._told(call, self._stream.version, found)
+        return found
+
+    async def end(self) -> Behaviour:
+        """End the stream without another frame; return what was still uncertain."""
+        return await self.send((), (), last=True)
 
 
 def _told(

@@ -1,0 +1,200 @@
+"""The front: a loopback door to Triton's HTTP endpoint, where a trial finds its callers.
+
+It passes on what clients may ask (readiness, metadata, configuration, inference) as it comes.
+While a trial is held it samples the requests for that model: in a canary the candidate answers
+them, in a shadow it gets a copy. Whatever the candidate does, the caller gets a good answer: where
+it fails, is silent too long or has been withdrawn meanwhile, the served model is asked.
+
+A trial lasts as long as the connection over which it was opened: a program that is killed ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from multidict import CIMultiDict
+
+from vigil.release.referee import Referee
+from vigil.release.split import Answer, Headers, Split, TrialRequest
+from vigil.serving.control import ADMIN_HEADER
+from vigil.serving.kserve import TRIAL_PATH
+
+_INFER = re.compile(r"/v2/models/([A-Za-z0-9_.-]+)/infer")
+_READ = re.compile(r"/v2(/health/(live|ready)|/models/[\w.-]+(/versions/\d+)?(/ready|/config)?)?")
+_PINNED = re.compile(r"/v2/models/[\w.-]+/versions/\d+/infer")
+_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+                  "host", "expect", "proxy-connection", ADMIN_HEADER})  # fmt: skip
+_LARGEST = 64 * 2**20  # bytes of a request that is kept to be sent twice
+_TICK_S = 0.1
+_TIMEOUT = ClientTimeout(total=None, sock_connect=5.0)
+
+
+class Front:
+    """Passes requests on to one Triton server and holds trials, one a model at a time."""
+
+    def __init__(self, upstream: str, key: str = "") -> None:
+        """Remember the server at `upstream`, `host:port`; `key` is asked of who opens a trial."""
+        self._upstream, self._key = f"http://{upstream}", key
+        self._trials: dict[str, Split] = {}
+
+    def application(self) -> web.Application:
+        """Return what a server of aiohttp's runs."""
+        app = web.Application(client_max_size=_LARGEST)
+        app.cleanup_ctx.append(self._connected)
+        app.on_shutdown.append(self._stop)
+        app.router.add_post(TRIAL_PATH, self._hold)
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        return app
+
+    async def _connected(self, _: web.Application) -> AsyncIterator[None]:
+        connector = TCPConnector(limit=0)
+        self._session = ClientSession(
+            connector=connector, timeout=_TIMEOUT, auto_decompress=False,
+            cookie_jar=DummyCookieJar(), skip_auto_headers=("Accept-Encoding", "User-Agent"),
+        )  # fmt: skip
+        yield
+        await self._session.close()
+
+    async def _stop(self, _: web.Application) -> None:
+        for held in self._trials.values():
+            held.referee.withdraw("the front stopped")
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request of a caller's."""
+        path = request.rel_url.raw_path
+        infers = _INFER.fullmatch(path)
+        if not (infers or _PINNED.fullmatch(path) or _READ.fullmatch(path)):
+            return _refusal(403, "this endpoint is not for clients")
+        held = self._trials.get(infers[1]) if infers else None
+        size = request.content_length
+        try:
+            if held and size is not None and size <= _LARGEST and held.referee.sample():
+                answer = await held.answer(await request.read(), _kept(request.headers))
+                return _response(answer)
+            return await self._passed(request)
+        except ClientError as error:
+            return _refusal(503, f"the server does not answer: {error}")
+
+    async def _passed(self, request: web.Request) -> web.StreamResponse:
+        """Pass a request and its answer on, piece by piece."""
+        url, headers = self._upstream + request.rel_url.raw_path_qs, _kept(request.headers)
+        data = request.content if request.can_read_body else None
+        async with self._session.request(
+            request.method, url, headers=headers, data=data, allow_redirects=False
+        ) as answer:
+            response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
+            await response.prepare(request)
+            try:
+                async for piece in answer.content.iter_any():
+                    await response.write(piece)
+                await response.write_eof()
+            except ClientError:  # half an answer is on its way: only a broken connection says so
+                if request.transport is not None:
+                    request.transport.abort()
+        return response
+
+    async def _ask(
+        self, model: str, body: bytes, headers: Headers, limit_s: float | None = None
+    ) -> Answer:
+        """Ask a model; see `vigil.release.split.Ask`."""
+        url, began = f"{self._upstream}/v2/models/{model}/infer", time.perf_counter()
+        headers = CIMultiDict(headers)
+        headers.popall("Accept-Encoding", None)  # compared answers are read here
+        async with (
+            asyncio.timeout(limit_s),
+            self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+        ):
+            content = await answer.read()
+        return Answer(answer.status, _kept(answer.headers), content, time.perf_counter() - began)
+
+    async def _hold(self, request: web.Request) -> web.StreamResponse:
+        """Hold a trial while its caller listens: a line of JSON again and again, then the last."""
+        if request.content_type != "application/json":  # what no page of another site may send
+            return _refusal(415, "expected JSON")
+        if self._key and request.headers.get(ADMIN_HEADER) != self._key:
+            return _refusal(403, "expected the admin key")
+        try:
+            asked = TrialRequest.model_validate_json(await request.read())
+        except ValueError as error:
+            return _refusal(400, " ".join(str(error).split()))
+        if asked.model in self._trials:
+            return _refusal(409, f"a trial of {asked.model} is under way")
+        if not await self._ready(asked.candidate):
+            return _refusal(409, f"the server behind the front does not serve {asked.candidate}")
+        held = self._trials[asked.model] = Split(asked, self._ask)
+        try:
+            return await _tell(request, held.referee)
+        finally:
+            held.referee.withdraw("the command that held the trial ended")
+            del self._trials[asked.model]
+            await held.close()
+
+    async def _ready(self, model: str) -> bool:
+        url = f"{self._upstream}/v2/models/{model}/ready"
+        try:
+            async with self._session.get(url) as answer:
+                return answer.status == 200
+        except ClientError:
+            return False
+
+
+async def serve_front(
+    upstream: str, port: int, key: str, say: Callable[[str], None], host: str = "127.0.0.1"
+) -> None:
+    """Run a front until it is told to stop (SIGINT, SIGTERM); requests under way end first.
+
+    Args:
+        upstream: `host:port` of Triton's HTTP endpoint.
+        port: where callers come; 0 takes a free one.
+        key: see `Front`.
+        say: receives lines for a person.
+        host: a loopback address.
+    """
+    import signal
+
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    runner = web.AppRunner(Front(upstream, key).application(), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        say(f"front: HTTP     {host}:{runner.addresses[0][1]} -> {upstream}")
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+async def _tell(request: web.Request, referee: Referee) -> web.StreamResponse:
+    """Say how the trial goes until it ends or nobody listens."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    while True:
+        over = not referee.running
+        try:
+            await response.write(json.dumps(referee.status()).encode() + b"\n")
+        except ConnectionResetError:  # who held the trial was interrupted, or killed
+            return response
+        if over:
+            return response
+        await asyncio.sleep(_TICK_S)
+
+
+def _kept(headers: Mapping[str, str]) -> Headers:
+    """Return the headers that travel on."""
+    return CIMultiDict((key, value) for key, value in headers.items() if key.lower() not in _HOP)
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = CIMultiDict(answer.headers)
+    headers.popall("Content-Length", None)
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+def _refusal(status_code: int, reason: str) -> web.Response:
+    return web.json_response({"error": reason}, status=status_code)
