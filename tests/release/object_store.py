@@ -44,7 +44,9 @@ class ObjectStore:
         import boto3
 
         who = {"aws_access_key_id": "admin", "aws_secret_access_key": secret("admin")}
-        return boto3.client("s3", endpoint_url=f"http://{self.host}", region_name="us-east-1", **who)
+        return boto3.client(
+            "s3", endpoint_url=f"http://{self.host}", region_name="us-east-1", **who
+        )
 
     def keys(self, place: str) -> set[str]:
         """Return the names of the objects below an address."""

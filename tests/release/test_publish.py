@@ -132,7 +132,9 @@ def test_versions_are_numbered_kept_and_described(live: LiveModel, tmp_path: Pat
     assert live.numbers() == [3, 4, 5]
     assert live.current == 5
     assert live.lineage(4)["sha256"]["model.onnx"] == live.lineage(5)["sha256"]["model.onnx"]
-    assert list(read_config(live.at_hand(5).parent / "tiny").version_policy.specific.versions) == [5]
+    assert list(read_config(live.at_hand(5).parent / "tiny").version_policy.specific.versions) == [
+        5
+    ]
     assert rollback(live, []) == 4
     assert rollback(live, []) == 3
     with pytest.raises(ModelError, match="got 2"):
