@@ -1,14 +1,12 @@
 """The live repository: serve it, judge a candidate, publish it, try it on traffic, take it back.
 
-Installed as `vigil-serve`. A publish needs the gate's verdict on this very candidate (`verify`);
-`canary` tries a version that `publish --hold` brought on what callers send to `front`. It exits
-with 0 where the version was promoted, with 1 where it was withdrawn.
+Installed as `vigil-serve`. A publish needs the gate's verdict on this very candidate (`verify`).
+`canary` tries what `publish --hold` brought on requests to `front`; it exits with 1 if withdrawn.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from argparse import Namespace
 from functools import partial
 
@@ -51,11 +49,8 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
         number = publish(config, paths, name, servers, arguments.hold)
         say(f"publish: {name}: version {number} {'waits' if arguments.hold else 'serves'}")
     elif action == "canary":
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         door = FrontDoor(arguments.front or f"127.0.0.1:{config.serve.front_port}", key)
-        shadow, number = arguments.shadow, arguments.version
-        number = try_out(config, paths, live, number, servers, door, shadow, say)
-        say(f"canary: {name}: version {number} serves")
+        try_out(config, paths, live, arguments.version, servers, door, arguments.shadow, say)
     elif action == "rollback":
         say(f"rollback: {name}: version {rollback(live, servers, arguments.to)} serves")
     else:
@@ -69,7 +64,7 @@ def cli() -> None:
         __doc__,
         ("action", {"choices": ACTIONS}),
         ("name", {"nargs": "?", "help": "of the model, as --model"}),
-        ("--model", {"default": "protogcn", "help": "recognizer, ensemble or fusion"}),
+        ("--model", {"default": "protogcn", "help": "any served model"}),
         ("--url", {"action": "append", "help": "host:port of a server's HTTP endpoint; repeat"}),
         ("--offline", {"action": "store_true", "help": "write only: no server runs"}),
         ("--key", {"help": "file with the admin key of a restricted server"}),

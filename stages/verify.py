@@ -20,8 +20,9 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     name = arguments.model
     verdict = verify(config, paths, name)
     passed = sum(check["passed"] for check in verdict["checks"])
-    print(f"verify: {name}: {passed} of {len(verdict['checks'])} checks passed on "
-          f"{verdict['test']['clips']} test clips")  # fmt: skip
+    clips = verdict["test"]["clips"]
+    seen = f"{clips} test clips" if clips else f"{verdict['test']['videos']} videos without labels"
+    print(f"verify: {name}: {passed} of {len(verdict['checks'])} checks passed on {seen}")
     for row in verdict["metrics"].get("differences", []):
         print(f"  {row['metric']:12s}{row['first']:.3f} -> {row['second']:.3f}  "
               f"[{row['low']:+.3f}, {row['high']:+.3f}]  {row['verdict']}")  # fmt: skip
@@ -35,5 +36,5 @@ if __name__ == "__main__":
     run(
         main,
         __doc__,
-        ("--model", {"default": "protogcn", "help": "recognizer, ensemble or fusion"}),
+        ("--model", {"default": "protogcn", "help": "any served model"}),
     )

@@ -36,7 +36,7 @@ from vigil.session import OnnxSession
 
 _CALLERS = 4
 RULE = {"share": 0.5, "requests": 60, "min_agreement": 0.9, "max_slowdown": 4.0,
-        "max_failures": 0, "timeout_s": 2.0, "longest_s": 60.0}  # fmt: skip
+        "max_failures": 0, "timeout_s": 10.0, "longest_s": 60.0}  # fmt: skip
 
 
 @dataclass

@@ -19,10 +19,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 from multidict import CIMultiDict
 
-from vigil.release.exchange import TRIAL_PATH
 from vigil.release.referee import Referee
 from vigil.release.split import Answer, Headers, Split, TrialRequest
 from vigil.serving.control import ADMIN_HEADER
+from vigil.serving.kserve import TRIAL_PATH
 
 _INFER = re.compile(r"/v2/models/([A-Za-z0-9_.-]+)/infer")
 _READ = re.compile(r"/v2(/health/(live|ready)|/models/[\w.-]+(/versions/\d+)?(/ready|/config)?)?")

@@ -20,9 +20,11 @@ from vigil.config import Config
 from vigil.environment import describe
 from vigil.errors import InputError
 from vigil.items import file_hash
-from vigil.release.candidate import Candidate
+from vigil.release.candidate import NETWORK, Candidate
 
-_LAST = ("export", "ensemble", "fuse")  # stages that write a model, `<stage>@<model>` each
+_LAST = ("export", "ensemble", "fuse", "behaviour")  # write a model each, as `<stage>@<model>`
+_CROPS = "_crops"
+_PRETRAINED = "weights"  # writes every network that is not trained here
 _CODE = ("vigil/", "stages/")
 _WEIGHTS = "vigil/demo/weights"  # lie among the code, and teach
 _GIT_TIMEOUT_S = 30
@@ -46,7 +48,7 @@ def lineage(
     """
     lock = root / "dvc.lock"
     stages = _stages(lock)
-    last = next((s for s in (f"{kind}@{candidate.name}" for kind in _LAST) if s in stages), None)
+    last = _maker(stages, candidate)
     return {
         "model": candidate.name,
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,9 +105,25 @@ def _stages(lock: Path) -> dict[str, Any]:
     return found
 
 
+def _maker(stages: Mapping[str, Any], candidate: Candidate) -> str | None:
+    """Return the stage of the lock that writes a model, if there is one."""
+    name = candidate.name
+    asked = [f"{kind}@{name}" for kind in _LAST]
+    if name.endswith(_CROPS):
+        asked.append(f"crops@{name.removesuffix(_CROPS)}")
+    found = next((stage for stage in asked if stage in stages), None)
+    written = stages.get(_PRETRAINED, {}).get("outs", ())
+    if found is None and any(f"/{name}/" in f"{out['path']}/" for out in written):
+        return _PRETRAINED
+    return found
+
+
 def _wrote(stage: Mapping[str, Any], candidate: Candidate) -> bool:
     """Tell whether a stage of the lock wrote the candidate's very network."""
-    content = candidate.files["model.onnx"].read_bytes()
+    network = candidate.files.get(NETWORK)
+    if network is None:  # a script's folder is one output, under one hash
+        return False
+    content = network.read_bytes()
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return any(out.get("md5") == found for out in stage.get("outs", ()))
 

@@ -4,8 +4,8 @@ Layout, one folder a model, readable by any Triton as it is:
 
     <repository>/<model>/config.pbtxt       its version policy names the one version that serves:
                                             this is the last-good pointer
-    <repository>/<model>/labels.txt
-    <repository>/<model>/<version>/model.onnx
+    <repository>/<model>/labels.txt         where the model has classes
+    <repository>/<model>/<version>/model.onnx, or model.py and what it reads
     <repository>/<model>/<version>/{config.pbtxt, labels.txt, lineage.json, verdict.json}
 
 It lies in a folder or in an object store, see `vigil.release.storage`. A version appears at one
@@ -23,7 +23,7 @@ from typing import Any
 
 from vigil.config.place import is_name
 from vigil.errors import InputError, ModelError
-from vigil.release.candidate import FILES, Candidate, hashes
+from vigil.release.candidate import Candidate, hashes
 from vigil.release.storage import POINTER, storage_at
 from vigil.serving.repository import LABELS, ModelConfig, read_config, render_config
 
@@ -161,7 +161,8 @@ class LiveModel:
         Raises:
             ModelError: a file is missing or another one.
         """
-        wanted, found = self.lineage(number)["sha256"], hashes(self.version(number))
+        wanted = self.lineage(number)["sha256"]
+        found = hashes(self.version(number), wanted)
         changed = sorted(name for name in wanted if wanted[name] != found.get(name))
         if changed:
             raise ModelError(
@@ -177,9 +178,8 @@ class LiveModel:
         Yields:
             What has just been done: `written`, `complete`.
         """
-        files = {name: candidate.files[name] for name in FILES}
         told = {LINEAGE: _json(lineage), VERDICT: _json(verdict)}
-        return self.storage.stage(self.name, number, {**files, **told})
+        return self.storage.stage(self.name, number, {**candidate.files, **told})
 
     def free_number(self) -> int:
         """Return the number of the next version."""
@@ -187,8 +187,9 @@ class LiveModel:
 
     def write_labels(self, number: int) -> None:
         """Write a version's class names where Triton reads them; the gate lets no others pass."""
-        labels = self._file(number, LABELS).read_text(encoding="utf-8")
-        self.storage.replace(self.name, LABELS, labels)
+        path = self._file(number, LABELS)
+        if path.is_file():
+            self.storage.replace(self.name, LABELS, path.read_text(encoding="utf-8"))
 
     def point(self, number: int) -> None:
         """Make a version the one that serves from now on, also after a restart.

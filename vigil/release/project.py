@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from vigil.benchmark.systems import torch_function
 from vigil.config import Config
 from vigil.config.place import is_s3
+from vigil.crop_graph import SUFFIX, embed
 from vigil.dataset import read_annotations, select
 from vigil.ensemble import load, named
 from vigil.errors import InputError
 from vigil.export import OUTPUTS, metadata, names
 from vigil.files import write_json, write_text
 from vigil.paths import Paths
+from vigil.perception.embedder import CLIP_IMAGE
 from vigil.release import publish as publishing
 from vigil.release.candidate import Candidate
 from vigil.release.gate.check import Feeds
+from vigil.release.gate.footage import crop_reading, is_network, seen_by
 from vigil.release.gate.judging import Case, Served, Trained, judge
 from vigil.release.gate.page import page
 from vigil.release.gate.quality import TestSplit
+from vigil.release.gate.scripted import Scripted, judge_scripted
+from vigil.release.gate.unlabeled import Unlabeled, judge_unlabeled
 from vigil.release.lineage import lineage
 from vigil.release.live import VERDICT, LiveModel, models
+from vigil.schema import read_clips
 from vigil.serving.control import Control
-from vigil.session import Array
+from vigil.session import Array, OnnxSession
+from vigil.video import list_videos
 
 PAGE = "index.html"
+_ROWS = 8  # of one video that a network without labels is judged on
+_VIDEOS = 3  # that the whole way from pixels is judged on
 
 
 def live_model(config: Config, paths: Paths, name: str) -> LiveModel:
@@ -59,24 +70,29 @@ def report(paths: Paths, name: str) -> Path:
 
 
 def verify(config: Config, paths: Paths, name: str) -> dict[str, Any]:
-    """Judge the exported model `name` against its checkpoint and the served one.
+    """Judge the exported model `name` by what there is to hold it against, and the served one.
+
+    A recognizer, an ensemble, a fusion and a recognizer behind CLIP: its checkpoint and the test
+    split. A network of the perception stages: ONNX Runtime. `behaviour`: the stages' own code.
 
     Returns:
         The verdict, also written as `verdict.json` and `index.html` into `report`.
 
     Raises:
-        InputError: there is no test split.
+        InputError: there is no test split, or no footage.
         ModelError: no checkpoint or no exported model.
     """
     live = live_model(config, paths, name)  # as long as it lives, so do copies of what serves
-    case = Case(
-        Candidate.at(paths.triton_repo / name),
-        served(live),
-        *_trained(config, paths, name),
-        config.gate,
-        config.evaluate,
-    )
-    found = judge(case, config.serve.startup_timeout_s)
+    candidate, old = Candidate.at(paths.triton_repo / name), served(live)
+    limit_s = config.serve.startup_timeout_s
+    if name in config.behaviours:
+        found = judge_scripted(_scripted(config, paths, candidate, old), limit_s)
+    elif is_network(name, config):
+        found = judge_unlabeled(_unlabeled(config, paths, candidate, old), limit_s)
+    else:
+        trained, split = _trained(config, paths, name)
+        case = Case(candidate, old, trained, split, config.gate, config.evaluate)
+        found = judge(case, limit_s)
     write_json(report(paths, name) / VERDICT, found)
     write_text(report(paths, name) / PAGE, page(found))
     return found
@@ -117,7 +133,8 @@ def served(live: LiveModel) -> Served | None:
 
 def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSplit]:
     """Build PyTorch's side of the comparison and the test split."""
-    graph, spec = load(named(name, config, paths), name)
+    base = name.removesuffix(SUFFIX) if name.removesuffix(SUFFIX) in config.export.crops else name
+    graph, spec = load(named(base, config, paths), base)
     function = torch_function(graph, names(spec))
 
     def run(feeds: Feeds) -> dict[str, Array]:
@@ -125,7 +142,38 @@ def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSpli
         return dict(zip(OUTPUTS, answers, strict=True))
 
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
-    split = TestSplit(
-        select(splits, rows, "test"), spec.reads, tuple(config.classes), config.normal_class
-    )
-    return Trained(run, metadata(spec)), split
+    test, classes = select(splits, rows, "test"), tuple(config.classes)
+    if base == name:
+        return Trained(run, metadata(spec)), TestSplit(
+            test, spec.reads, classes, config.normal_class
+        )
+    encoder = OnnxSession(paths.onnx(CLIP_IMAGE), device="cpu")
+    clips = {clip.clip_id: clip for clip in read_clips(paths.clips)}
+    reads = crop_reading(spec, encoder, config.embed, _footage(paths), paths.tracks, clips)
+    told = metadata(replace(spec, name=name)) | {"side": str(reads.door.side)}
+
+    def behind(feeds: Feeds) -> dict[str, Array]:
+        return run({"embeddings": embed(encoder, feeds["crops"])})
+
+    return Trained(behind, told), TestSplit(test, reads, classes, config.normal_class)
+
+
+def _unlabeled(config: Config, paths: Paths, candidate: Candidate, old: Served | None) -> Unlabeled:
+    """Gather what a network of the perception stages is asked about the footage."""
+    rows, videos = config.gate.rows, list(_footage(paths).values())
+    videos = videos[:: max(1, len(videos) * _ROWS // rows)]
+    session = OnnxSession(candidate.files["model.onnx"], device="cpu")
+    feeds = seen_by(candidate.name, session, config, paths.tracks, videos, rows)
+    return Unlabeled(candidate, old, feeds, len(videos), config.gate)
+
+
+def _scripted(config: Config, paths: Paths, candidate: Candidate, old: Served | None) -> Scripted:
+    """Gather footage and the published networks that `behaviour` would ask."""
+    videos = list(_footage(paths).values())[:_VIDEOS]
+    live = cache(lambda one: live_model(config, paths, one))
+    return Scripted(candidate, old, live, videos, config.gate)
+
+
+def _footage(paths: Paths) -> dict[str, Path]:
+    """Return the project's videos by id."""
+    return {video.stem: video for video in list_videos(paths.videos)}

@@ -17,8 +17,8 @@ from multidict import CIMultiDict
 from vigil.config import CanarySection
 from vigil.config.base import Name, Section
 from vigil.errors import ServerError
-from vigil.release.exchange import can_compare, classes_of, renamed
 from vigil.release.referee import COPIES, WAITING, Mode, Referee
+from vigil.serving.kserve import can_compare, classes_of, renamed
 
 Headers = CIMultiDict[str]
 _FAILURES = (ServerError, ClientError, TimeoutError)

@@ -21,11 +21,11 @@ from vigil.environment import describe
 from vigil.errors import InputError, ModelError, ServerError, ServerUnavailable
 from vigil.release.beside import beside, sweep, trial_name
 from vigil.release.durable import locked
-from vigil.release.exchange import OUTPUT, TRIAL_PATH
 from vigil.release.live import LiveModel
 from vigil.release.publish import check_held
 from vigil.release.referee import Mode
 from vigil.serving.control import Control, refusal
+from vigil.serving.kserve import OUTPUT, TRIAL_PATH
 from vigil.serving.probe import check_version
 from vigil.serving.repository import LABELS, read_config
 

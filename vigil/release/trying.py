@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def try_out(
     door: FrontDoor,
     shadow: bool,
     say: Callable[[str], None],
-) -> int:
+) -> None:
     """Hold a trial of a version, write its report, and promote the version where the rule does.
 
     Args:
@@ -43,13 +44,11 @@ def try_out(
         shadow: the candidate answers nobody.
         say: receives lines for a person.
 
-    Returns:
-        The version, which serves now.
-
     Raises:
         VigilError: it was withdrawn, and why; the one that served still does.
         InputError, ModelError, ServerError: see `vigil.release.trial.hold_trial`.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the candidate goes
     number = _chosen(live, version)
     mode: Mode = "shadow" if shadow else "canary"
     say(f"canary: {live.name}: version {number} beside {live.current}, {mode}, {door.url}")
@@ -61,7 +60,7 @@ def try_out(
     if found["state"] != "promoted":
         raise VigilError(f"canary: {live.name}: version {number} withdrawn: {found['reason']}")
     promote(live, number, servers, config.release.keep)
-    return number
+    say(f"canary: {live.name}: version {number} serves")
 
 
 def report_folder(paths: Paths, name: str) -> Path:

@@ -9,6 +9,7 @@ from vigil.errors import ModelError
 from vigil.release.candidate import Candidate
 from vigil.release.gate.check import Check
 from vigil.serving.repository import (
+    LABELS,
     check_model,
     parse_labels,
     read_config,
@@ -55,21 +56,38 @@ def contract(
     except ModelError as error:
         return [Check(_TOPIC, "files agree", False, str(error))]
     if served is not None:
-        checks += _interface(served, config, labels)
+        checks += interface(served, config, labels)
     return checks
 
 
-def _metadata(where: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> Check:
+def plain(candidate: Candidate, served: Candidate | None) -> list[Check]:
+    """Compare the files of a model without classes with each other and with the served model."""
+    try:
+        config = check_model(candidate.folder)
+        notes = OnnxSession(candidate.files["model.onnx"], device="cpu").metadata
+    except ModelError as error:
+        return [Check(_TOPIC, "files agree", False, str(error))]
+    told = {key: value.string_value for key, value in config.parameters.items() if key in notes}
+    checks = [
+        Check(_TOPIC, "files agree", True, "configuration and network fit together"),
+        _metadata("config.pbtxt", {key: notes[key] for key in told}, told, "network"),
+    ]
+    return checks + (interface(served, config, ()) if served is not None else [])
+
+
+def _metadata(
+    where: str, wanted: Mapping[str, str], found: Mapping[str, str], source: str = "checkpoint"
+) -> Check:
     differing = [
         f"{key}: expected {wanted[key]!r}, got {found.get(key)!r}"
         for key in sorted(wanted)
         if wanted[key] != found.get(key)
     ]
-    detail = "; ".join(differing) or f"{len(wanted)} facts as the checkpoint has them"
+    detail = "; ".join(differing) or f"{len(wanted)} facts as the {source} has them"
     return Check(_TOPIC, f"facts in the {where}", not differing, detail)
 
 
-def _interface(served: Candidate, config: Any, labels: Sequence[str]) -> list[Check]:
+def interface(served: Candidate, config: Any, labels: Sequence[str]) -> list[Check]:
     """Callers know the served model: names, types, shapes and label order must stay."""
     old = read_config(served.files["config.pbtxt"].parent)
 
@@ -79,9 +97,14 @@ def _interface(served: Candidate, config: Any, labels: Sequence[str]) -> list[Ch
             for tensor in (*found.input, *found.output)
         )
 
+    labeled = [
+        _same("labels, as served", read_labels(path.parent), list(labels))
+        for path in [served.files.get(LABELS)]
+        if path is not None
+    ]
     return [
         _same("inputs and outputs, as served", tensors(old), tensors(config)),
-        _same("labels, as served", read_labels(served.files["labels.txt"].parent), list(labels)),
+        *labeled,
         Check(
             _TOPIC,
             "largest batch, as served",

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class Trained:
     """What the candidate was exported from.
 
     Attributes:
-        run: PyTorch: arrays by input name to arrays by output name.
+        run: PyTorch, behind CLIP's ONNX for what takes crops: arrays by input name to arrays by
+            output name.
         metadata: what its ONNX metadata must say.
     """
 
@@ -107,32 +109,49 @@ def judge(case: Case, startup_timeout_s: float) -> dict[str, Any]:
     if all(check.passed for check in checks):
         found, figures = _on_server(case, startup_timeout_s)
         checks += found
-    return verdict(case, checks, figures)
-
-
-def verdict(case: Case, checks: list[Check], figures: Figures) -> dict[str, Any]:
-    """Sum up: ship only where nothing speaks against it."""
-    served, split = case.served, case.split
-    why = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     notes = []
-    if served is not None and served.test_sha256 != split.sha256:
+    if served is not None and served.test_sha256 != case.split.sha256:
         notes.append(
             "The served version was judged on other test clips: it may have learned from some of "
             "these, which makes it look better than it is."
         )
+    rows = case.split.rows
+    test = {
+        "clips": len(rows),
+        "videos": len({row["video_id"] for row in rows}),
+        "sha256": case.split.sha256,
+    }
+    return verdict(case.candidate, served, test, notes, checks, figures)
+
+
+def verdict(
+    candidate: Candidate,
+    served: Served | None,
+    test: dict[str, Any],
+    notes: list[str],
+    checks: list[Check],
+    figures: Figures,
+) -> dict[str, Any]:
+    """Sum up: ship only where nothing speaks against it.
+
+    Args:
+        candidate: what was judged.
+        served: what it would replace.
+        test: what it was judged on: clips (with labels), videos, sha256.
+        notes: what a reader must know beside the checks.
+        checks: all that was asked.
+        figures: metrics and speed.
+    """
+    why = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     return {
-        "model": case.candidate.name,
+        "model": candidate.name,
         "ship": not why,
         "why": why,
         "notes": notes,
         "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "candidate": {"sha256": case.candidate.sha256},
+        "candidate": {"sha256": candidate.sha256},
         "served": {"version": served.version, "sha256": served.files.sha256} if served else None,
-        "test": {
-            "clips": len(split.rows),
-            "videos": len({row["video_id"] for row in split.rows}),
-            "sha256": split.sha256,
-        },
+        "test": test,
         "checks": [check.as_dict() for check in checks],
         **figures,
         "environment": describe(),
@@ -141,18 +160,39 @@ def verdict(case: Case, checks: list[Check], figures: Figures) -> dict[str, Any]
 
 def _on_server(case: Case, startup_timeout_s: float) -> tuple[list[Check], Figures]:
     """Run candidate and served model side by side on a server of their own."""
+    return on_server(case.candidate, case.served, startup_timeout_s, partial(_ask, case))
+
+
+def on_server(
+    candidate: Candidate,
+    served: Served | None,
+    startup_timeout_s: float,
+    ask: Callable[[EmbeddedTriton], tuple[list[Check], Figures]],
+    others: Mapping[str, Path] | None = None,
+) -> tuple[list[Check], Figures]:
+    """Start a server of candidate and served model, and ask it what needs one.
+
+    Args:
+        candidate: served as `CANDIDATE`.
+        served: served as `SERVED`, if there is one.
+        startup_timeout_s: longest wait for the server, in seconds.
+        ask: what is asked; a server that fails at it fails the candidate.
+        others: folders by name of models that they ask inside the server.
+    """
     figures: Figures = {"metrics": {}, "speed": {}}
     with tempfile.TemporaryDirectory(prefix="vigil-gate-") as folder:
-        stage_variant(case.candidate.folder, Path(folder), CANDIDATE, _as_it_is)
-        if case.served:
-            stage_variant(case.served.folder, Path(folder), SERVED, _as_it_is)
+        stage_variant(candidate.folder, Path(folder), CANDIDATE, _as_it_is)
+        if served:
+            stage_variant(served.folder, Path(folder), SERVED, _as_it_is)
+        for name, other in (others or {}).items():
+            stage_variant(other, Path(folder), name, _as_it_is)
         server = EmbeddedTriton(folder, startup_timeout_s=startup_timeout_s)
         try:
             server.start()
         except ServerError as error:
             return [Check("contract", "the server loads it", False, str(error))], figures
         try:
-            return _ask(case, server)
+            return ask(server)
         except ServerError as error:
             return [Check("parity", "the server answers", False, str(error))], figures
         finally:

@@ -40,8 +40,9 @@ def _what(verdict: Mapping[str, Any]) -> str:
     served, test = verdict["served"], verdict["test"]
     against = f"version {served['version']}, which serves now" if served else "nothing served yet"
     passed = sum(check["passed"] for check in verdict["checks"])
+    clips = f"{test['clips']} test clips" if test["clips"] else "footage without labels"
     return (
-        f"Against {against}, on {test['clips']} test clips of {test['videos']} videos: "
+        f"Against {against}, on {clips} of {test['videos']} videos: "
         f"{passed} of {len(verdict['checks'])} checks passed. Judged {verdict['judged_at']}."
     )
 
@@ -60,7 +61,9 @@ def _topic(topic: str, verdict: Mapping[str, Any]) -> str:
     ]
     title = f"<h2>{escape(_TOPICS[topic])}</h2>"
     if not rows:
-        return title + "<p>Not asked: what comes before it failed.</p>"
+        labels = verdict["test"]["clips"] or topic != "quality"
+        why = "what comes before it failed" if labels else "nothing is labeled"
+        return f"{title}<p>Not asked: {why}.</p>"
     return title + _words(["", "asked", "found"], rows)
 
 

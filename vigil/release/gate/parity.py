@@ -1,7 +1,8 @@
 """Row by row: PyTorch, ONNX Runtime and Triton give the same answer, however rows are batched.
 
-The reference is PyTorch at batch 1, where no row has a neighbor. Everything else is compared with
-it: every batch size in mixed order, sizes mixed under concurrency, and rows beside one of NaN.
+The reference is PyTorch at batch 1, where no row has a neighbor; ONNX Runtime, for a network that
+was not trained here. Everything else is compared with it: every batch size in mixed order, sizes
+mixed under concurrency, and rows beside one of NaN.
 """
 
 from __future__ import annotations
@@ -35,11 +36,15 @@ class Reference:
         feeds: arrays of N rows by input name.
         answers: arrays of N rows by output name.
         tolerance: largest absolute difference that is let pass.
+        who: gave the answers.
+        relative: the difference is one to an output's largest value, where that is above 1.
     """
 
     feeds: Feeds
     answers: Mapping[str, Array]
     tolerance: float
+    who: str = "PyTorch"
+    relative: bool = False
 
     @property
     def count(self) -> int:
@@ -62,34 +67,39 @@ class Reference:
             if found is None or found.shape != (len(rows), *wanted.shape[1:]):
                 return float("inf")
             difference = np.abs(found[real] - wanted[rows[real]]).max(initial=0.0)
+            if self.relative:
+                difference = difference / max(1.0, float(np.abs(wanted).max(initial=0.0)))
             worst = max(worst, float(difference) if np.isfinite(difference) else float("inf"))
         return worst
 
 
-def reference(run: Run, feeds: Feeds, tolerance: float) -> Reference:
-    """Ask `run`, which is PyTorch, about one row after the other."""
+def reference(
+    run: Run, feeds: Feeds, tolerance: float, who: str = "PyTorch", relative: bool = False
+) -> Reference:
+    """Ask `run`, which is `who`, about one row after the other; see `Reference`."""
     count = len(next(iter(feeds.values())))
     rows = [run({name: array[i : i + 1] for name, array in feeds.items()}) for i in range(count)]
     answers = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    return Reference(feeds, answers, tolerance)
+    return Reference(feeds, answers, tolerance, who, relative)
 
 
 def parity(right: Reference, runs: Mapping[str, Run], sizes: Sequence[int]) -> list[Check]:
     """Compare every way to run the candidate with what is right.
 
     Args:
-        right: inputs and PyTorch's answers.
+        right: inputs and the right answers.
         runs: ways to run it, by name; each may be called from several threads.
         sizes: batch sizes, the largest last.
     """
     checks = []
     for name, run in runs.items():
         questions: dict[str, Callable[[], float]] = {
-            f"{name} = PyTorch, batch {size}": partial(batches, right, run, size) for size in sizes
+            f"{name} = {right.who}, batch {size}": partial(batches, right, run, size)
+            for size in sizes
         }
         most = sizes[-1]
         questions |= {
-            f"{name} = PyTorch, sizes and order mixed, {_CALLERS} callers": partial(
+            f"{name} = {right.who}, sizes and order mixed, {_CALLERS} callers": partial(
                 crowd, right, run, most
             ),
             f"{name}: a row of NaN leaves its neighbors alone": partial(

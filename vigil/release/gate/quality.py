@@ -5,21 +5,38 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vigil.config import EvaluateSection, GateSection
 from vigil.errors import InputError
 from vigil.evaluation.comparing import Difference, align, compare
 from vigil.evaluation.metrics import measure
 from vigil.evaluation.scores import Scores, scores_of
-from vigil.models.reading import Reading
+from vigil.models.reading import Batch, Row
 from vigil.release.gate.check import Check, Feeds
 from vigil.session import Array
 
 _TOPIC = "quality"
-_PART = 64  # rows handed over at once; a session cuts them to what the model takes
+_PART = 64  # clips, and rows, handed over at once; a session cuts them to what the model takes
+
+
+class Judged(Protocol):
+    """What the gate asks of a `vigil.models.reading.Reading`, or of what stands before one."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What `config.pbtxt` must tell clients."""
+
+    def batch(self, rows: Sequence[Row]) -> Batch:
+        """Prepare annotations the way they are served."""
+
+    def settle(
+        self, probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int
+    ) -> NDArray[np.float32]:
+        """Turn answers to a batch's rows into those of its clips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +53,7 @@ class TestSplit:
     __test__ = False  # no test, whatever pytest makes of its name
 
     rows: Sequence[dict[str, Any]]
-    reads: Reading
+    reads: Judged
     classes: tuple[str, ...]
     normal: str
 
@@ -48,14 +65,20 @@ class TestSplit:
 
     def scores(self, run: Callable[[Feeds], Mapping[str, Array]]) -> Scores:
         """Ask a model about every clip."""
-        batch = self.reads.batch(self.rows)
+        clips = [self.rows[i : i + _PART] for i in range(0, len(self.rows), _PART)]
+        return scores_of(self.rows, np.concatenate([self._settled(run, some) for some in clips]))
+
+    def _settled(
+        self, run: Callable[[Feeds], Mapping[str, Array]], clips: Sequence[dict[str, Any]]
+    ) -> NDArray[np.float32]:
+        """Return (clips, classes) of some of the clips, so that few inputs are held at once."""
+        batch = self.reads.batch(clips)
         parts = [
             run({name: array[i : i + _PART] for name, array in batch.feeds.items()})
             for i in range(0, len(batch.owner), _PART)
         ]
         answers = np.concatenate([part["probabilities"] for part in parts])
-        settled = self.reads.settle(answers, batch.owner, len(self.rows))
-        return scores_of(self.rows, settled)
+        return self.reads.settle(answers, batch.owner, len(clips))
 
 
 def quality(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vigil.errors import ServerError
+from vigil.serving.client.stream import ranked
 
 TRIAL_PATH = "/vigil/trial"  # where the front opens one
 OUTPUT = "probabilities"
@@ -54,7 +55,7 @@ def classes_of(body: bytes, headers: Mapping[str, str]) -> list[int]:
         )
         rows = np.asarray(result.as_numpy(OUTPUT))
         if rows.dtype.kind in "OS":  # the classification extension: score:index:label, best first
-            return [int(row[0].decode().split(":", 2)[1]) for row in np.atleast_2d(rows)]
+            return [row[0].index for row in ranked(rows)]
         if rows.ndim != 2 or not np.isfinite(rows).all():
             raise ValueError(f"expected rows of numbers, got {rows.shape}")
     except Exception as error:  # whatever a candidate answers, the caller gets a good answer
