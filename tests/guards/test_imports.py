@@ -97,6 +97,8 @@ DOORS = {
     "sqlalchemy": {"vigil.labels"},
     "alembic": {"vigil.labels.migrating", "vigil.labels.migrations"},
     "argon2": {"vigil.labels.users"},
+    "boto3": {"vigil.release.s3_client"},
+    "botocore": {"vigil.release"},
     "optuna": {"vigil.tuning"},
     "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
 }  # fmt: skip

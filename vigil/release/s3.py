@@ -22,6 +22,7 @@ from vigil.config.place import S3Place, is_name
 from vigil.errors import Conflict, InputError, ServerError, VigilError
 from vigil.release.s3_client import clearly, code_of, connect
 from vigil.release.storage import POINTER, Content
+from vigil.serving.repository import parse_config
 
 MARK = "verdict.json"
 _PROBE = ".conditional"
@@ -152,16 +153,21 @@ class S3Storage:
     def drop(self, model: str, numbers: list[int]) -> None:
         """Remove versions: first the marks, then the right of others to point at them, then all.
 
-        Where another publisher moved the pointer meanwhile the marks are put back, and all stays.
+        What the pointer names stays. Where another publisher moves it meanwhile the marks are put
+        back, and all stays.
         """
-        marks = {number: self._get(f"{self._safe(model)}/{number}/{MARK}")[0] for number in numbers}
-        self._delete_keys([f"{model}/{number}/{MARK}" for number in numbers])
-        if self._seen.get(model) is None or self._touch(model):
+        content, self._seen[model] = self._get(f"{self._safe(model)}/{POINTER}")
+        named = parse_config(content.decode()).version_policy.specific.versions if content else ()
+        numbers = [number for number in numbers if number not in named]
+        keys = {number: f"{model}/{number}/{MARK}" for number in numbers}
+        marks = {number: self._get(key)[0] for number, key in keys.items()}
+        self._delete_keys(list(keys.values()))
+        if content is None or self._touch(model):
             self._delete(model, numbers)
             return
         for number, mark in marks.items():
             if mark is not None:
-                self._put(f"{model}/{number}/{MARK}", mark)
+                self._put(keys[number], mark)
 
     def _touch(self, model: str) -> bool:
         """Replace the pointer by the same one, so that whoever saw the old one cannot move it."""

@@ -63,6 +63,7 @@ def clearly(url: str) -> Iterator[None]:
         NoCredentialsError,
         PartialCredentialsError,
     )
+    from botocore.exceptions import ConnectionError as NoConnection
 
     try:
         yield
@@ -73,7 +74,7 @@ def clearly(url: str) -> Iterator[None]:
             f"{url}: expected credentials in the environment (AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY) or in AWS's own files, got none"
         ) from error
-    except HTTPClientError as error:
+    except (NoConnection, HTTPClientError) as error:
         raise ServerUnavailable(f"{url}: the object store does not answer") from error
     except BotoCoreError as error:
         raise ServerError(f"{url}: {_line(error)}") from error
