@@ -103,4 +103,4 @@ def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSpli
     split = TestSplit(
         select(splits, rows, "test"), spec.reads, tuple(config.classes), config.normal_class
     )
-    return Trained(run, metadata(spec)), split
+    return Trained(run, metadata(spec), config.export.precision_of(name)), split

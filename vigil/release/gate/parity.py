@@ -1,7 +1,7 @@
 """Row by row: PyTorch, ONNX Runtime and Triton give the same answer, however rows are batched.
 
-The reference is PyTorch at batch 1, where no row has a neighbor. Everything else is compared with
-it: every batch size in mixed order, sizes mixed under concurrency, and rows beside one of NaN.
+The reference is PyTorch at batch 1, where no row has a neighbor; below fp32 it is the network
+itself at batch 1. Everything else is compared with it: every batch size in mixed order, sizes mixed under concurrency, and rows beside one of NaN.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ class Reference:
         feeds: arrays of N rows by input name.
         answers: arrays of N rows by output name.
         tolerance: largest absolute difference that is let pass.
+        name: who says so.
     """
 
     feeds: Feeds
     answers: Mapping[str, Array]
     tolerance: float
+    name: str = "PyTorch"
 
     @property
     def count(self) -> int:
@@ -66,12 +68,12 @@ class Reference:
         return worst
 
 
-def reference(run: Run, feeds: Feeds, tolerance: float) -> Reference:
-    """Ask `run`, which is PyTorch, about one row after the other."""
+def reference(run: Run, feeds: Feeds, tolerance: float, name: str = "PyTorch") -> Reference:
+    """Ask `run`, which is PyTorch unless `name` says otherwise, about one row after the other."""
     count = len(next(iter(feeds.values())))
     rows = [run({name: array[i : i + 1] for name, array in feeds.items()}) for i in range(count)]
     answers = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    return Reference(feeds, answers, tolerance)
+    return Reference(feeds, answers, tolerance, name)
 
 
 def parity(right: Reference, runs: Mapping[str, Run], sizes: Sequence[int]) -> list[Check]:
@@ -85,11 +87,12 @@ def parity(right: Reference, runs: Mapping[str, Run], sizes: Sequence[int]) -> l
     checks = []
     for name, run in runs.items():
         questions: dict[str, Callable[[], float]] = {
-            f"{name} = PyTorch, batch {size}": partial(batches, right, run, size) for size in sizes
+            f"{name} = {right.name}, batch {size}": partial(batches, right, run, size)
+            for size in sizes
         }
         most = sizes[-1]
         questions |= {
-            f"{name} = PyTorch, sizes and order mixed, {_CALLERS} callers": partial(
+            f"{name} = {right.name}, sizes and order mixed, {_CALLERS} callers": partial(
                 crowd, right, run, most
             ),
             f"{name}: a row of NaN leaves its neighbors alone": partial(
