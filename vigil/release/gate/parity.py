@@ -1,8 +1,8 @@
 """Row by row: PyTorch, ONNX Runtime and Triton give the same answer, however rows are batched.
 
-The reference is PyTorch at batch 1, where no row has a neighbor; ONNX Runtime, for a network that
-was not trained here. Everything else is compared with it: every batch size in mixed order, sizes
-mixed under concurrency, and rows beside one of NaN.
+The reference is PyTorch at batch 1, where no row has a neighbor; below fp32 it is the network
+itself at batch 1, and so it is for one that was not trained here. Everything else is compared with
+it: every batch size in mixed order, sizes mixed under concurrency, and rows beside one of NaN.
 """
 
 from __future__ import annotations
