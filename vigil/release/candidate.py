@@ -42,7 +42,8 @@ class Candidate:
         found = versions(folder)
         if not found:
             raise ModelError(f"{folder}: expected an exported model, got no version")
-        inside = _SCRIPT if config.backend == "python" else (NETWORK,)
+        scripted = config.backend == "python" and not (found[-1] / NETWORK).is_file()
+        inside = _SCRIPT if scripted else (NETWORK,)
         files = {name: found[-1] / name for name in inside} | {CONFIG: folder / CONFIG}
         if names_classes(config):
             files[LABELS] = folder / LABELS
