@@ -17,13 +17,20 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     name = arguments.model
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
     test = select(splits, rows, "test")
-    parity = export(paths.model(name), paths.triton_repo, test, config.export)
+    training = select(splits, rows, "train")
+    parity = export(paths.model(name), paths.triton_repo, test, config.export, training)
     write_json(paths.reports / f"{name}_export.json", parity)
     worst = max(parity["max_difference"].values())
     print(
         f"export: {name}: {parity['bytes'] / 1e6:.2f} MB, opset {parity['opset']}, largest "
         f"difference to torch {worst:.1e} over {parity['n_rows']} rows"
     )
+    if "precision" in parity:
+        gap = parity["to_fp32"]
+        print(
+            f"export: {name}: {parity['precision']}, same class as fp32 on {gap['agreement']:.1%} "
+            f"of these rows, probabilities within {gap['largest']:.2g}; next: make verify"
+        )
 
 
 if __name__ == "__main__":

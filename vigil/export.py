@@ -21,12 +21,14 @@ from vigil.config import ExportSection
 from vigil.errors import InputError, ModelError
 from vigil.models import store
 from vigil.models.reading import Door, InputTensor
+from vigil.quantization import TWIN, make_smaller
 from vigil.schema import atomic, write_text
 from vigil.session import OnnxSession
 
 Feeds = Mapping[str, NDArray[np.float32]]
 OPSET = 17  # with IR 8: every ONNX Runtime from 1.16 on loads it
 IR_VERSION = 8
+MODEL = "model.onnx"
 OUTPUTS = ("probabilities", "logits")
 _TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8"}
 BATCHES = (1, 2, 3, 8)
@@ -46,6 +48,7 @@ def export(
     repository: Path,
     rows: Sequence[Mapping[str, Any]],
     params: ExportSection,
+    training: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Publish the recognizer in `folder` as version 1 of a Triton model.
 
@@ -54,20 +57,28 @@ def export(
         repository: Triton's model repository; `<name>/1/model.onnx`, `config.pbtxt`,
             `configs/*.pbtxt` and `labels.txt` are written.
         rows: annotations of real clips to compare torch and ONNX Runtime on.
-        params: largest batch, tolerance and which configuration is served.
+        params: largest batch, tolerance, precision, and which configuration is served.
+        training: annotations of training clips, of which some calibrate int8.
 
     Returns:
-        The parity report: largest difference per batch size, opset, file size.
+        The parity report: largest difference per batch size, opset, file size; below fp32 also how
+        the network was made smaller and how far its answers are from the fp32 one's.
 
     Raises:
-        InputError: no clip to compare on.
+        InputError: no clip to compare on, or none to calibrate with.
         ModelError: no trained recognizer, or ONNX Runtime and torch differ by more than allowed.
     """
     if not rows:
         raise InputError("export: expected at least one clip to compare on, got none")
     recognizer, spec = store.load(folder)
     feeds = spec.reads.batch(rows).feeds
-    return publish(recognizer.inference_graph(), spec, repository, feeds, params)
+    target, precision = repository / spec.name / "1" / MODEL, params.precision_of(spec.name)
+    file = MODEL if precision == "fp32" else TWIN
+    report = publish(recognizer.inference_graph(), spec, repository, feeds, params, file)
+    if precision == "fp32":
+        target.with_name(TWIN).unlink(missing_ok=True)
+        return report
+    return report | make_smaller(target, spec.reads, precision, params, feeds, training)
 
 
 def publish(
@@ -76,6 +87,7 @@ def publish(
     repository: Path,
     feeds: Feeds,
     params: ExportSection,
+    file: str = MODEL,
 ) -> dict[str, Any]:
     """Publish a torch module, of one recognizer or of an ensemble, as version 1 of a Triton model.
 
@@ -85,8 +97,9 @@ def publish(
         repository: see `export`, as the other arguments, the result and the errors.
         feeds: N real rows by input name, see `vigil.models.reading.Batch`.
         params: see `export`.
+        file: name of the network's file.
     """
-    target = repository / spec.name / "1" / "model.onnx"
+    target = repository / spec.name / "1" / file
     with atomic(target) as partial:
         write_onnx(graph, partial, spec)
         differences = parity(graph, partial, feeds, params, names(spec))

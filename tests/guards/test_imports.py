@@ -55,6 +55,7 @@ FLOORS = [
         "vigil.public_skeletons",
         "vigil.training",
         "vigil.export",
+        "vigil.quantization",
         "vigil.serving",
         "vigil.ensemble",
         "vigil.fusion",

@@ -71,6 +71,8 @@ from vigil.config.results import (
     EvaluateSection,
     ExportSection,
     FusionSection,
+    Int8Section,
+    Precision,
     ServeSection,
     TuneServingSection,
 )
@@ -108,6 +110,7 @@ __all__ = [
     "FusionSection",
     "GateSection",
     "GraphSection",
+    "Int8Section",
     "KinematicsSection",
     "LabelingSection",
     "LayoutSection",
@@ -119,6 +122,7 @@ __all__ = [
     "Order",
     "PathsSection",
     "PoseC3DSection",
+    "Precision",
     "ProtoGCNSection",
     "ProxySection",
     "RecognizerSection",
@@ -281,6 +285,9 @@ class Config(Section):
         ]  # fmt: skip
         if alien:
             raise ValueError(f"export.crops: expected recognizers of embeddings, got {alien}")
+        unknown = sorted(set(self.export.precision) - set(self.recognizers))
+        if unknown:
+            raise ValueError(f"export.precision: expected recognizers, got {unknown}")
         return self
 
     @model_validator(mode="after")

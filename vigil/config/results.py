@@ -41,6 +41,24 @@ class FusionSection(Section):
         return self
 
 
+Precision = Literal["fp32", "int8", "fp16"]
+
+
+class Int8Section(Section):
+    """How a network is quantized statically: which clips tell its ranges, and what stays fp32."""
+
+    clips: int = Field(
+        ge=1, le=10_000, description="training clips that calibrate, drawn at random"
+    )
+    seed: int = Field(ge=0, description="of that draw")
+    ranges: Literal["minmax", "percentile", "entropy"] = Field(
+        description="how a tensor's range follows from what calibration saw of it"
+    )
+    operators: tuple[Literal["Conv", "MatMul", "Gemm"], ...] = Field(
+        min_length=1, description="what is quantized; products of two activations never are"
+    )
+
+
 class ExportSection(Section):
     """Stage `export`."""
 
@@ -51,6 +69,17 @@ class ExportSection(Section):
     crops: tuple[Name, ...] = Field(
         description="recognizers of embeddings that are also served behind CLIP, as <name>_crops"
     )
+    precision: dict[Name, Precision] = Field(
+        description="by recognizer, what it is served in; what is not named stays fp32"
+    )
+    keep_fp32: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        description="nodes whose names contain one of these stay fp32 in any precision"
+    )
+    int8: Int8Section
+
+    def precision_of(self, name: str) -> Precision:
+        """Return what the recognizer, ensemble or fusion `name` is served in."""
+        return self.precision.get(name, "fp32")
 
 
 class BehaviourLimits(Section):

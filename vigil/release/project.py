@@ -144,9 +144,8 @@ def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSpli
     splits, rows = read_annotations(paths.dataset / "annotations.pkl")
     test, classes = select(splits, rows, "test"), tuple(config.classes)
     if base == name:
-        return Trained(run, metadata(spec)), TestSplit(
-            test, spec.reads, classes, config.normal_class
-        )
+        trained = Trained(run, metadata(spec), config.export.precision_of(name))
+        return trained, TestSplit(test, spec.reads, classes, config.normal_class)
     encoder = OnnxSession(paths.onnx(CLIP_IMAGE), device="cpu")
     clips = {clip.clip_id: clip for clip in read_clips(paths.clips)}
     reads = crop_reading(spec, encoder, config.embed, _footage(paths), paths.tracks, clips)

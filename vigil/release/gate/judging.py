@@ -18,10 +18,11 @@ from vigil.errors import ServerError
 from vigil.release.candidate import Candidate
 from vigil.release.gate.check import Check, Feeds
 from vigil.release.gate.contract import contract
-from vigil.release.gate.parity import parity, reference
+from vigil.release.gate.parity import Reference, parity, reference
+from vigil.release.gate.precision import FP32, against_fp32, gain, precision, twin_of
 from vigil.release.gate.quality import TestSplit, quality
 from vigil.release.gate.speed import speed
-from vigil.serving.repository import ModelConfig, read_config, stage_variant
+from vigil.serving.repository import ModelConfig, read_config, stage_variant, versions
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import Array, OnnxSession, TritonSession
 
@@ -36,10 +37,12 @@ class Trained:
         run: PyTorch, behind CLIP's ONNX for what takes crops: arrays by input name to arrays by
             output name.
         metadata: what its ONNX metadata must say.
+        precision: what it was to be exported in.
     """
 
     run: Callable[[Feeds], Mapping[str, Array]]
     metadata: Mapping[str, str]
+    precision: str = FP32
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,12 @@ def judge(case: Case, startup_timeout_s: float) -> dict[str, Any]:
         case.trained.metadata,
         facts,
     )
-    figures: Figures = {"metrics": {}, "speed": {}}
+    kind, found = precision(case.candidate, case.trained.precision)
+    checks += found
+    figures: Figures = {"metrics": {}, "speed": {}, "precision": kind}
     if all(check.passed for check in checks):
-        found, figures = _on_server(case, startup_timeout_s)
-        checks += found
+        found, measured = _on_server(case, kind, startup_timeout_s)
+        checks, figures = [*checks, *found], figures | measured
     notes = []
     if served is not None and served.test_sha256 != case.split.sha256:
         notes.append(
@@ -121,6 +126,7 @@ def judge(case: Case, startup_timeout_s: float) -> dict[str, Any]:
         "videos": len({row["video_id"] for row in rows}),
         "sha256": case.split.sha256,
     }
+    notes += gain(figures)
     return verdict(case.candidate, served, test, notes, checks, figures)
 
 
@@ -158,9 +164,16 @@ def verdict(
     }
 
 
-def _on_server(case: Case, startup_timeout_s: float) -> tuple[list[Check], Figures]:
+def _on_server(case: Case, kind: str, startup_timeout_s: float) -> tuple[list[Check], Figures]:
     """Run candidate and served model side by side on a server of their own."""
-    return on_server(case.candidate, case.served, startup_timeout_s, partial(_ask, case))
+    ask, lay_out = partial(_ask, case, kind), partial(_stage_twin, case.candidate)
+    return on_server(
+        case.candidate,
+        case.served,
+        startup_timeout_s,
+        ask,
+        lay_out if kind != FP32 else lambda _: None,
+    )
 
 
 def on_server(
@@ -168,7 +181,7 @@ def on_server(
     served: Served | None,
     startup_timeout_s: float,
     ask: Callable[[EmbeddedTriton], tuple[list[Check], Figures]],
-    others: Mapping[str, Path] | None = None,
+    lay_out: Callable[[Path], None] = lambda _: None,
 ) -> tuple[list[Check], Figures]:
     """Start a server of candidate and served model, and ask it what needs one.
 
@@ -177,15 +190,14 @@ def on_server(
         served: served as `SERVED`, if there is one.
         startup_timeout_s: longest wait for the server, in seconds.
         ask: what is asked; a server that fails at it fails the candidate.
-        others: folders by name of models that they ask inside the server.
+        lay_out: puts further models into the server's repository.
     """
     figures: Figures = {"metrics": {}, "speed": {}}
     with tempfile.TemporaryDirectory(prefix="vigil-gate-") as folder:
-        stage_variant(candidate.folder, Path(folder), CANDIDATE, _as_it_is)
+        stage_variant(candidate.folder, Path(folder), CANDIDATE, as_it_is)
         if served:
-            stage_variant(served.folder, Path(folder), SERVED, _as_it_is)
-        for name, other in (others or {}).items():
-            stage_variant(other, Path(folder), name, _as_it_is)
+            stage_variant(served.folder, Path(folder), SERVED, as_it_is)
+        lay_out(Path(folder))
         server = EmbeddedTriton(folder, startup_timeout_s=startup_timeout_s)
         try:
             server.start()
@@ -199,28 +211,53 @@ def on_server(
             server.stop()
 
 
-def _ask(case: Case, server: EmbeddedTriton) -> tuple[list[Check], Figures]:
+def _stage_twin(candidate: Candidate, repository: Path) -> None:
+    """Lay out the fp32 network that a candidate was made of, to be served beside it."""
+    variant = stage_variant(candidate.folder, repository, FP32, as_it_is)
+    for version in versions(variant):
+        version.unlink()
+    (variant / "1").mkdir()
+    (variant / "1" / "model.onnx").symlink_to(twin_of(candidate))
+
+
+def _ask(case: Case, kind: str, server: EmbeddedTriton) -> tuple[list[Check], Figures]:
     """Ask the running server everything that needs one."""
-    candidate, split, params = case.candidate, case.split, case.params
+    split, params = case.split, case.params
     http, grpc = server.http_url, server.grpc_url
-    names = [CANDIDATE, SERVED] if case.served else [CANDIDATE]
+    names = [CANDIDATE, *([SERVED] if case.served else []), *([FP32] if kind != FP32 else [])]
     sessions = {name: TritonSession(grpc, name, "grpc") for name in names}
-    feeds = split.reads.batch(split.rows[: params.rows]).feeds
-    feeds = {name: array[: params.rows] for name, array in feeds.items()}
-    right = reference(case.trained.run, feeds, params.tolerance)
+    right, checks = _right(case, kind)
     runs = {
-        "ONNX Runtime": OnnxSession(candidate.files["model.onnx"], device="cpu").run,
+        "ONNX Runtime": OnnxSession(case.candidate.files["model.onnx"], device="cpu").run,
         "Triton over HTTP": TritonSession(http, CANDIDATE, "http").run,
         "Triton over gRPC": sessions[CANDIDATE].run,
     }
-    same = parity(right, runs, sizes(read_config(candidate.folder)))
+    checks += parity(right, runs, sizes(read_config(case.candidate.folder)))
     scores = {name: split.scores(session.run) for name, session in sessions.items()}
-    right_or_wrong, metrics = quality(
-        split, scores.get(SERVED), scores[CANDIDATE], params, case.evaluate
-    )
+    found, metrics = quality(split, scores.get(SERVED), scores[CANDIDATE], params, case.evaluate)
+    checks += found
+    if kind != FP32:
+        found, metrics[FP32] = against_fp32(
+            split, scores[FP32], scores[CANDIDATE], params, case.evaluate
+        )
+        checks += found
     rows = [right.take(np.array([i])) for i in range(right.count)]
     fast, latency = speed({"http": http, "grpc": grpc}, names, rows, params)
-    return [*same, *right_or_wrong, *fast], {"metrics": metrics, "speed": latency}
+    return [*checks, *fast], {"metrics": metrics, "speed": latency}
+
+
+def _right(case: Case, kind: str) -> tuple[Reference, list[Check]]:
+    """Return what is right: PyTorch, or below fp32 the network's own answers; and check its twin."""
+    split, params, candidate = case.split, case.params, case.candidate
+    feeds = split.reads.batch(split.rows[: params.rows]).feeds
+    feeds = {name: array[: params.rows] for name, array in feeds.items()}
+    right = reference(case.trained.run, feeds, params.tolerance)
+    if kind == FP32:
+        return right, []
+    twin = OnnxSession(twin_of(candidate), device="cpu").run
+    checks = parity(right, {FP32: twin}, sizes(read_config(candidate.folder)))
+    own = OnnxSession(candidate.files["model.onnx"], device="cpu").run
+    return reference(own, feeds, params.tolerance_reduced, "its own answer"), checks
 
 
 def sizes(config: ModelConfig) -> list[int]:
@@ -230,5 +267,5 @@ def sizes(config: ModelConfig) -> list[int]:
     return sorted(size for size in asked if size <= most)
 
 
-def _as_it_is(_: ModelConfig) -> None:
+def as_it_is(_: ModelConfig) -> None:
     """Change nothing but the name."""

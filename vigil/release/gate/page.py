@@ -43,7 +43,8 @@ def _what(verdict: Mapping[str, Any]) -> str:
     clips = f"{test['clips']} test clips" if test["clips"] else "footage without labels"
     return (
         f"Against {against}, on {clips} of {test['videos']} videos: "
-        f"{passed} of {len(verdict['checks'])} checks passed. Judged {verdict['judged_at']}."
+        f"{passed} of {len(verdict['checks'])} checks passed. "
+        f"Precision: {verdict.get('precision', 'fp32')}. Judged {verdict['judged_at']}."
     )
 
 
@@ -76,13 +77,22 @@ def _metrics(verdict: Mapping[str, Any]) -> str:
     found = verdict["metrics"].get("candidate")
     if not found:
         return ""
-    old = {row["metric"]: row for row in verdict["metrics"]["differences"]}
+    metrics, twin = verdict["metrics"], verdict["metrics"].get("fp32")
+    columns = {"served": _first(metrics)} | ({"its fp32 network": _first(twin)} if twin else {})
     rows = [
-        [name, f"{old[name]['first']:.3f}" if name in old else "–", interval(found, name)]
+        [name, *(values.get(name, "–") for values in columns.values()), interval(found, name)]
         for name in found
     ]
-    note = "<p><small>In brackets: 95 % intervals, whole videos resampled.</small></p>"
-    return "<h3>Metrics</h3>" + table(["", "served", "candidate"], rows) + note
+    note = "In brackets: 95 % intervals, whole videos resampled."
+    if twin:
+        note += f" The same class as its fp32 network: {twin['agreement']:.1%} of the clips."
+    note = f"<p><small>{note}</small></p>"
+    return "<h3>Metrics</h3>" + table(["", *columns, "candidate"], rows) + note
+
+
+def _first(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return by metric what the candidate is compared with."""
+    return {row["metric"]: f"{row['first']:.3f}" for row in figures["differences"]}
 
 
 def _speed(verdict: Mapping[str, Any]) -> str:

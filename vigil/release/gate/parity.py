@@ -1,8 +1,8 @@
 """Row by row: PyTorch, ONNX Runtime and Triton give the same answer, however rows are batched.
 
-The reference is PyTorch at batch 1, where no row has a neighbor; ONNX Runtime, for a network that
-was not trained here. Everything else is compared with it: every batch size in mixed order, sizes
-mixed under concurrency, and rows beside one of NaN.
+The reference is PyTorch at batch 1, where no row has a neighbor; below fp32 it is the network
+itself at batch 1, and so it is for one that was not trained here. Everything else is compared with
+it: every batch size in mixed order, sizes mixed under concurrency, and rows beside one of NaN.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Reference:
         feeds: arrays of N rows by input name.
         answers: arrays of N rows by output name.
         tolerance: largest absolute difference that is let pass.
-        who: gave the answers.
+        name: who says so.
         relative: the difference is one to an output's largest value, where that is above 1.
     """
 
     feeds: Feeds
     answers: Mapping[str, Array]
     tolerance: float
-    who: str = "PyTorch"
+    name: str = "PyTorch"
     relative: bool = False
 
     @property
@@ -74,13 +74,13 @@ class Reference:
 
 
 def reference(
-    run: Run, feeds: Feeds, tolerance: float, who: str = "PyTorch", relative: bool = False
+    run: Run, feeds: Feeds, tolerance: float, name: str = "PyTorch", relative: bool = False
 ) -> Reference:
-    """Ask `run`, which is `who`, about one row after the other; see `Reference`."""
+    """Ask `run`, which is `name`, about one row after the other; see `Reference`."""
     count = len(next(iter(feeds.values())))
     rows = [run({name: array[i : i + 1] for name, array in feeds.items()}) for i in range(count)]
     answers = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    return Reference(feeds, answers, tolerance, who, relative)
+    return Reference(feeds, answers, tolerance, name, relative)
 
 
 def parity(right: Reference, runs: Mapping[str, Run], sizes: Sequence[int]) -> list[Check]:
@@ -94,12 +94,12 @@ def parity(right: Reference, runs: Mapping[str, Run], sizes: Sequence[int]) -> l
     checks = []
     for name, run in runs.items():
         questions: dict[str, Callable[[], float]] = {
-            f"{name} = {right.who}, batch {size}": partial(batches, right, run, size)
+            f"{name} = {right.name}, batch {size}": partial(batches, right, run, size)
             for size in sizes
         }
         most = sizes[-1]
         questions |= {
-            f"{name} = {right.who}, sizes and order mixed, {_CALLERS} callers": partial(
+            f"{name} = {right.name}, sizes and order mixed, {_CALLERS} callers": partial(
                 crowd, right, run, most
             ),
             f"{name}: a row of NaN leaves its neighbors alone": partial(

@@ -87,6 +87,7 @@ def quality(
     second: Scores,
     gate: GateSection,
     params: EvaluateSection,
+    against: str = "served",
 ) -> tuple[list[Check], dict[str, Any]]:
     """Judge what candidate and served model said of the test split.
 
@@ -100,6 +101,7 @@ def quality(
         second: what the candidate said.
         gate: the margins.
         params: resamples and their seed.
+        against: what said `first`, in words.
 
     Returns:
         The checks, and the figures: `candidate` (metrics with intervals) and `differences`.
@@ -120,7 +122,7 @@ def quality(
     try:
         runs = align((first, split.classes), (second, split.classes))
     except InputError as error:
-        return [Check(_TOPIC, "not worse than served", False, str(error))], figures
+        return [Check(_TOPIC, f"not worse than {against}", False, str(error))], figures
     found = [
         row
         for row in compare(*runs, split.classes, split.normal, params)
@@ -128,18 +130,18 @@ def quality(
     ]
     figures["differences"] = [asdict(row) for row in found]
     missing = sorted(set(gate.margins) - {row.metric for row in found})
-    checks = [_judge(row, gate.margins[row.metric]) for row in found]  # type: ignore[index]
+    checks = [_judge(row, gate.margins[row.metric], against) for row in found]  # type: ignore[index]
     if missing:
         detail = f"not defined on this split: {', '.join(missing)}"
         checks.append(Check(_TOPIC, "every metric is defined", False, detail))
     return checks, figures
 
 
-def _judge(row: Difference, margin: float) -> Check:
+def _judge(row: Difference, margin: float, against: str) -> Check:
     gap = row.second - row.first
     passed = row.verdict != "worse" and gap >= -margin
     detail = (
         f"{row.first:.3f} → {row.second:.3f}, difference {gap:+.3f} [{row.low:+.3f}, "
         f"{row.high:+.3f}]: {row.verdict}; a loss of {margin:g} is allowed within noise"
     )
-    return Check(_TOPIC, f"{row.metric} not worse than served", passed, detail)
+    return Check(_TOPIC, f"{row.metric} not worse than {against}", passed, detail)

@@ -28,13 +28,21 @@ from vigil.items import file_hash
 from vigil.release.candidate import Candidate
 from vigil.release.gate.check import Check
 from vigil.release.gate.contract import interface
-from vigil.release.gate.judging import CANDIDATE, SERVED, Figures, Served, on_server, verdict
+from vigil.release.gate.judging import (
+    CANDIDATE,
+    SERVED,
+    Figures,
+    Served,
+    as_it_is,
+    on_server,
+    verdict,
+)
 from vigil.release.live import LiveModel
 from vigil.serving.behaviour.result import Behaviour, joined
 from vigil.serving.behaviour.spec import FILE, BehaviourSpec, Network, read_spec
 from vigil.serving.behaviour.stream import Pipeline, Stream
 from vigil.serving.client import Client
-from vigil.serving.repository import check_model, read_labels
+from vigil.serving.repository import check_model, read_labels, stage_variant
 from vigil.serving.server import EmbeddedTriton
 from vigil.session import OnnxSession, TransportName
 from vigil.video import decode
@@ -77,12 +85,14 @@ def judge_scripted(case: Scripted, startup_timeout_s: float) -> dict[str, Any]:
     figures: Figures = {"metrics": {}, "speed": {}}
     if all(check.passed for check in checks):
         spec = read_spec(case.candidate.files[FILE])
-        networks = {
-            one.model: case.live(one.model).at_hand(_current(case, one))
-            for one in networks_of(spec)
-        }
+
+        def lay_out(repository: Path) -> None:
+            for one in networks_of(spec):
+                folder = case.live(one.model).at_hand(_current(case, one))
+                stage_variant(folder, repository, one.model, as_it_is)
+
         ask = partial(_ask, case, spec)
-        found, figures = on_server(case.candidate, case.served, startup_timeout_s, ask, networks)
+        found, figures = on_server(case.candidate, case.served, startup_timeout_s, ask, lay_out)
         checks += found
     digest = hashlib.sha256("".join(map(file_hash, case.videos)).encode()).hexdigest()
     test = {"clips": 0, "videos": len(case.videos), "sha256": digest}

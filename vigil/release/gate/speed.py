@@ -34,7 +34,8 @@ def speed(
 
     Args:
         urls: `host:port` of the server by protocol.
-        names: the candidate's name on the server, then the served model's, where there is one.
+        names: the candidate's name on the server, then the served model's, where there is one,
+            and others that are measured beside; the second decides.
         rows: inputs, used in turn, batch axis of size 1.
         params: the load and the largest slowdown.
 
@@ -74,7 +75,7 @@ def speed(
         ])  # fmt: skip
         ratio = float(np.median(ratios))
         detail = (
-            f"{ratio:.2f} times the served model's (rounds {ratios.min():.2f} to "
+            f"{ratio:.2f} times the {names[1]} model's (rounds {ratios.min():.2f} to "
             f"{ratios.max():.2f}), {params.max_slowdown:g} allowed"
         )
         checks.append(_check(key, ratio <= params.max_slowdown, detail))
