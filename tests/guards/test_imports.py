@@ -99,7 +99,8 @@ DOORS = {
     "alembic": {"vigil.labels.migrating", "vigil.labels.migrations"},
     "argon2": {"vigil.labels.users"},
     "optuna": {"vigil.tuning"},
-    "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
+    "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export",
+                    "vigil.quantization"},
 }  # fmt: skip
 LIGHT = ("vigil", "vigil.config", "vigil.schema", "vigil.video", "vigil.items", "vigil.clips")
 

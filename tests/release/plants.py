@@ -26,8 +26,9 @@ from vigil.serving.control import Control
 CLASSES = ("normal", "assault", "faint")
 READS = SkeletonReading(clip_len=4, max_persons=2, sampling="stretch")
 GATE = GateSection(
-    tolerance=1e-4, tolerance_reduced=0.02, rows=24, margins={"accuracy": 0.05, "macro_f1": 0.05}, concurrency=2, rounds=3,
-    seconds=0.15, warmup_s=0.05, max_slowdown=1.6,
+    tolerance=1e-4, tolerance_reduced=0.02, max_shift=0.05, rows=24,
+    margins={"accuracy": 0.05, "macro_f1": 0.05}, concurrency=2, rounds=3, seconds=0.15,
+    warmup_s=0.05, max_slowdown=1.6,
 )  # fmt: skip
 EVALUATE = EvaluateSection(bootstrap=200, calibration_bins=5, mistakes=0, seed=0)
 SCALE = 10.0

@@ -1,7 +1,8 @@
 """Row by row: PyTorch, ONNX Runtime and Triton give the same answer, however rows are batched.
 
 The reference is PyTorch at batch 1, where no row has a neighbor; below fp32 it is the network
-itself at batch 1. Everything else is compared with it: every batch size in mixed order, sizes mixed under concurrency, and rows beside one of NaN.
+itself at batch 1. Everything else is compared with it: every batch size in mixed order, sizes
+mixed under concurrency, and rows beside one of NaN.
 """
 
 from __future__ import annotations
