@@ -12,12 +12,14 @@ import onnx
 import pytest
 
 from tests import test_export
+from tests.conftest import ROOT
 from tests.skeletons import config
 from vigil import export as exporting
 from vigil.config import Config, ExportSection
 from vigil.errors import InputError, ModelError
 from vigil.items import file_hash
 from vigil.quantization import TWIN, drawn, precision_of, quantize
+from vigil.serving.repository import parse_config
 from vigil.session import OnnxSession
 
 KEEP = ("/prepare/", "/head/fc/")  # one block, which is the first: it must not stay fp32
@@ -157,3 +159,14 @@ def test_only_recognizers_have_a_precision() -> None:
     values["export"]["precision"] = {"nobody": "int8"}
     with pytest.raises(ValueError, match=r"export\.precision: expected recognizers"):
         Config.model_validate(values)
+
+
+def test_the_documented_tensorrt_setting_is_valid_and_reaches_onnx_runtime() -> None:
+    text = (ROOT / "docs" / "serving.md").read_text("utf-8")
+    found = parse_config(text[text.index("optimization { exec") :].split("```")[0])
+    (accelerator,) = found.optimization.execution_accelerators.gpu_execution_accelerator
+    assert accelerator.name == "tensorrt"
+    assert accelerator.parameters["precision_mode"] == "FP16"
+    backend = (ROOT / "vigil/serving/backends/onnxruntime/onnx_configuration.py").read_text("utf-8")
+    for key in accelerator.parameters:
+        assert f'"{key}"' in backend, f"{key}: the embedded backend would ignore it"
