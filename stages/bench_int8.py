@@ -52,8 +52,8 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     ratio = np.percentile(np.divide(found.plain_s, found.ours_s), (25, 50, 75))
     fp32, int8 = (np.median(times) / 16 * 1e3 for times in (found.plain_s, found.ours_s))
     print(
-        f"bench_int8: {name}: CPU ms a row: fp32 {fp32:.2f}, int8 {int8:.2f}, {ratio[1]:.2f} times as "
-        f"fast (quartiles {ratio[0]:.2f} to {ratio[2]:.2f} of {arguments.rounds} rounds)"
+        f"bench_int8: {name}: CPU ms a row: fp32 {fp32:.2f}, int8 {int8:.2f}, {ratio[1]:.2f} times "
+        f"as fast (quartiles {ratio[0]:.2f} to {ratio[2]:.2f} of {arguments.rounds} rounds)"
     )
 
 
