@@ -21,7 +21,7 @@ from vigil.config import ExportSection
 from vigil.errors import InputError, ModelError
 from vigil.models import store
 from vigil.models.reading import Door, InputTensor
-from vigil.quantization import TWIN, make_smaller
+from vigil.quantization import TWIN, make_int8
 from vigil.schema import atomic, write_text
 from vigil.session import OnnxSession
 
@@ -78,7 +78,7 @@ def export(
     if precision == "fp32":
         target.with_name(TWIN).unlink(missing_ok=True)
         return report
-    return report | make_smaller(target, spec.reads, precision, params, feeds, training)
+    return report | make_int8(target, spec.reads, params, feeds, training)
 
 
 def publish(

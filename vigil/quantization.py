@@ -1,8 +1,8 @@
-"""From an fp32 network to a smaller one by ONNX Runtime's own tools: static int8, or fp16.
+"""From an fp32 network to a smaller one by ONNX Runtime's own quantizer: static int8.
 
-int8 is QDQ: weights per channel as signed bytes, activations as unsigned ones, whose ranges are
-what training clips made of them. What is left in fp32 is named by parts of node names. The result
-is written for every ONNX Runtime that loads the fp32 network, and says what it is.
+The result is QDQ: weights per channel as signed bytes, activations as unsigned ones, whose
+ranges are what training clips made of them. Parts of node names say what stays fp32. The file is
+for every ONNX Runtime that loads the fp32 network, and says what it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vigil.config import ExportSection, Int8Section, Precision
+from vigil.config import ExportSection, Int8Section
 from vigil.errors import InputError, ModelError
 from vigil.files import atomic
 from vigil.models.reading import Reading
@@ -43,83 +43,69 @@ def drawn(count: int, params: Int8Section) -> NDArray[np.intp]:
     return np.sort(order[: params.clips])
 
 
-def make_smaller(
+def make_int8(
     target: Path,
     reads: Reading,
-    precision: Precision,
     params: ExportSection,
     feeds: Feeds,
     training: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Write the network to be served, in lower precision than the fp32 one that lies beside it.
+    """Write the network to be served from the fp32 one that lies beside it.
 
     Args:
         target: where to write; `TWIN` lies in the same folder.
         reads: how clips become the network's inputs.
-        precision: see `reduce`.
-        params: see `reduce`.
+        params: see `quantize`.
         feeds: real rows to compare the two on.
-        training: annotations of training clips, of which some calibrate int8.
+        training: annotations of training clips, of which some calibrate.
 
     Returns:
-        What `reduce` tells, `bytes` of the file, and `to_fp32`: see `agreement`.
+        What `quantize` tells, `bytes` of the file, and `to_fp32`: see `agreement`.
 
     Raises:
         InputError: no clip to calibrate with.
-        ModelError: see `reduce`.
+        ModelError: see `quantize`.
     """
-    calibration: Feeds = {}
     chosen = [training[i] for i in drawn(len(training), params.int8)]
-    if precision == "int8":
-        if not chosen:
-            raise InputError(f"{target}: expected training clips to calibrate int8, got none")
-        calibration = reads.batch(chosen).feeds
+    if not chosen:
+        raise InputError(f"{target}: expected training clips to calibrate int8, got none")
     twin = target.with_name(TWIN)
     with atomic(target) as partial:
-        told = reduce(twin, partial, precision, params, calibration, len(chosen))
+        told = quantize(twin, partial, params, reads.batch(chosen).feeds, len(chosen))
         gap = agreement(twin, partial, feeds)
     return told | {"bytes": target.stat().st_size, "to_fp32": gap}
 
 
-def reduce(
-    source: Path,
-    target: Path,
-    precision: Precision,
-    params: ExportSection,
-    feeds: Feeds,
-    clips: int,
+def quantize(
+    source: Path, target: Path, params: ExportSection, feeds: Feeds, clips: int
 ) -> dict[str, Any]:
-    """Write a network of lower precision than the fp32 one it is made of.
+    """Write the int8 network of an fp32 one.
 
     Args:
         source: the fp32 network.
         target: where to write; its metadata is that of `source` and what is returned.
-        precision: `int8` or `fp16`.
-        params: what stays fp32, and how int8 is calibrated.
-        feeds: rows of training clips by input name, for int8.
+        params: what stays fp32, and how ranges are found.
+        feeds: rows of training clips by input name.
         clips: how many clips these rows are of.
 
     Returns:
-        What the file says of its making: precision, hash of `source`, and for int8 the number of
-        clips, of rows and the hash of the rows that calibrated.
+        What the file says of its making: precision, hash of `source`, and the number of clips, of
+        rows and the hash of the rows that calibrated.
 
     Raises:
-        ModelError: nothing is left to make smaller, or the tools wrote another opset.
+        ModelError: nothing is left to quantize, or the tool wrote another opset.
     """
     told: dict[str, Any] = {
-        PRECISION: precision,
+        PRECISION: "int8",
         ORIGIN: hashlib.sha256(source.read_bytes()).hexdigest(),
-    }
-    if precision == "int8":
-        told[CALIBRATION] = {
+        CALIBRATION: {
             "clips": clips,
             "rows": len(next(iter(feeds.values()))),
             "sha256": _feeds_hash(feeds),
             **params.int8.model_dump(mode="json", exclude={"clips"}),
-        }
-        _int8(source, target, params, feeds)
-    else:
-        _fp16(source, target, params.keep_fp32)
+        },
+    }
+    _int8(source, target, params, feeds)
     _finish(source, target, told)
     return told
 
@@ -195,19 +181,6 @@ class _Reader:
         return next(self._parts, None)
 
 
-def _fp16(source: Path, target: Path, keep: Sequence[str]) -> None:
-    """Convert weights and operators; inputs and outputs stay fp32."""
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    network = onnx.load(str(source))
-    with _quiet():
-        smaller = convert_float_to_float16(
-            network, keep_io_types=True, node_block_list=_kept(network.graph, keep)
-        )
-    onnx.save(smaller, str(target))
-
-
 def _kept(graph: Any, keep: Sequence[str]) -> list[str]:
     """Return the names of the nodes that stay fp32."""
     return [node.name for node in graph.node if any(part in node.name for part in keep)]
@@ -228,18 +201,16 @@ def _finish(source: Path, target: Path, told: Mapping[str, Any]) -> None:
     import onnx
 
     old, new = onnx.load(str(source)), onnx.load(str(target))
-    name = target.name
     used = {node.domain for node in new.graph.node}
     (opset,) = (entry for entry in old.opset_import if not entry.domain)
     versions = {entry.domain: entry.version for entry in new.opset_import}
     if used - {""} or versions[""] != opset.version:
         raise ModelError(
-            f"{name}: expected ONNX operators of opset {opset.version}, got {versions}"
+            f"{source}: expected ONNX operators of opset {opset.version}, got {versions}"
         )
-    smaller = {"QuantizeLinear"} if told[PRECISION] == "int8" else {"Cast"}
-    if not smaller & {node.op_type for node in new.graph.node}:
-        raise ModelError(f"{source}: expected something to make {told[PRECISION]}, got nothing")
-    # The tools write the newest IR and the domains they know; old runtimes refuse both.
+    if "QuantizeLinear" not in {node.op_type for node in new.graph.node}:
+        raise ModelError(f"{source}: expected something to quantize, got nothing")
+    # The tool writes every domain it knows, of versions that are new; old runtimes refuse them.
     new.ir_version = old.ir_version
     del new.opset_import[:], new.metadata_props[:]
     new.opset_import.append(opset)

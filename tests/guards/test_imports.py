@@ -101,7 +101,8 @@ DOORS = {
     "boto3": {"vigil.release.s3_client"},
     "botocore": {"vigil.release"},
     "optuna": {"vigil.tuning"},
-    "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export"},
+    "onnxruntime": {"vigil.session", "vigil.serving.backends", "vigil.benchmark", "vigil.export",
+                    "vigil.quantization"},
 }  # fmt: skip
 LIGHT = ("vigil", "vigil.config", "vigil.schema", "vigil.video", "vigil.items", "vigil.clips")
 

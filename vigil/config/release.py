@@ -20,6 +20,9 @@ class GateSection(Section):
     tolerance_reduced: float = Field(
         gt=0, le=1e-1, description="below fp32, to its own answer at batch 1: roundings may tip"
     )
+    max_shift: Fraction = Field(
+        description="below fp32, how far a clip's probabilities may be from fp32's, mean over clips"
+    )
     rows: int = Field(ge=8, le=10_000, description="most test rows used for parity")
     margins: dict[Deciding, Fraction] = Field(
         min_length=1,

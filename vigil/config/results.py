@@ -41,7 +41,7 @@ class FusionSection(Section):
         return self
 
 
-Precision = Literal["fp32", "int8", "fp16"]
+Precision = Literal["fp32", "int8"]
 
 
 class Int8Section(Section):

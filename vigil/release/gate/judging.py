@@ -247,7 +247,7 @@ def _ask(case: Case, kind: str, server: EmbeddedTriton) -> tuple[list[Check], Fi
 
 
 def _right(case: Case, kind: str) -> tuple[Reference, list[Check]]:
-    """Return what is right: PyTorch, or below fp32 the network's own answers; and check its twin."""
+    """Return what is right, PyTorch or below fp32 its own answers, and checks of the fp32 twin."""
     split, params, candidate = case.split, case.params, case.candidate
     feeds = split.reads.batch(split.rows[: params.rows]).feeds
     feeds = {name: array[: params.rows] for name, array in feeds.items()}

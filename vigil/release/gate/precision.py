@@ -57,13 +57,19 @@ def against_fp32(
     """Judge a candidate's answers to the test split against those of its fp32 network.
 
     Returns:
-        The checks of `quality`, and the figures: `differences`, and `agreement`, the share of clips
-        that both put into the same class.
+        The checks of `quality` and one of the probabilities; and the figures: `differences`,
+        `agreement`, the share of clips that both put into the same class, and `shift`, the mean
+        over clips of the largest difference of a probability.
     """
     checks, figures = quality(split, twin, candidate, gate, params, against="its fp32 network")
     same = twin.probabilities.argmax(1) == candidate.probabilities.argmax(1)
+    shift = float(np.abs(twin.probabilities - candidate.probabilities).max(1).mean())
+    detail = f"{shift:.3f} a clip, {gate.max_shift:g} allowed; same class in {same.mean():.1%}"
+    passed = shift <= gate.max_shift
+    checks.append(Check("quality", "probabilities near its fp32 network's", passed, detail))
     return checks, {
-        "differences": figures.get("differences", []), "agreement": float(np.mean(same))
+        "differences": figures.get("differences", []), "agreement": float(np.mean(same)),
+        "shift": shift if np.isfinite(shift) else None,
     }  # fmt: skip
 
 
