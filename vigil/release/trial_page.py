@@ -10,7 +10,7 @@ from vigil.html import document, table
 
 _COLORS = {"promoted": "#1a7f37", "withdrawn": "#b42318"}
 _MODES = {
-    "canary": "The candidate answered a share of the callers' requests.",
+    "canary": "The candidate answered a share of the callers' requests, {share:.0%}.",
     "shadow": "Callers were answered by the served version alone; the candidate got copies.",
 }
 
@@ -23,7 +23,8 @@ def page(report: Mapping[str, Any]) -> str:
         f"{state.capitalize()}</p>",
         f"<p>{escape(report['reason'])}</p>",
         f"<p>Version {report['version']} against version {report['served']}, which served. "
-        f"{_MODES[report['mode']]} {report['began_at']}, {report['seconds']:g} s.</p>",
+        f"{_MODES[report['mode']].format(**report['rule'])} "
+        f"{report['began_at']}, {report['seconds']:g} s.</p>",
         "<h2>What was seen</h2>",
         table(["", "seen", "rule"], _seen(report)),
         "<h2>Latency</h2>",
@@ -44,7 +45,7 @@ def _seen(report: Mapping[str, Any]) -> list[list[str]]:
     if report["first_failure"]:
         failures += f" ({report['first_failure']:.160})"
     return [
-        ["requests compared", str(report["requests"]), f"{rule['requests']} of {rule['share']:g}"],
+        ["requests compared", str(report["requests"]), str(rule["requests"])],
         [f"agreement, {rows} rows", agreement, f"at least {rule['min_agreement']:g}"],
         ["latency, median", f"{report['slowdown']:.2f} times", f"at most {rule['max_slowdown']:g}"],
         ["failures", failures, f"at most {rule['max_failures']}"],
