@@ -101,46 +101,61 @@ class TritonSession:
         """Return this thread's client: tritonclient's are not made for sharing."""
         client = getattr(self._local, "client", None)
         if client is None:
-            limits: dict[str, float] = {}
             if self.protocol == "http":
-                limits = {"connection_timeout": self.timeout_s, "network_timeout": self.timeout_s}
-            client = _triton_module(self.protocol).InferenceServerClient(self.url, **limits)
-            if self.protocol == "http":
-                close_with_thread(client)
+                limit = self.timeout_s
+                client = http_client(self.url, connection_timeout=limit, network_timeout=limit)
+            else:
+                client = _triton_module(self.protocol).InferenceServerClient(self.url)
             self._local.client = client
         return client
 
 
 class _Opened:
-    """What one thread has opened over HTTP; it is closed when the thread is over."""
+    """What one thread has opened over HTTP; it is closed when the thread is over.
+
+    tritonclient waits by gevent, whose loop of a thread holds two files open and leaves them so.
+    The loop is never gevent's default one: made anew, that one reaps this process's children.
+    """
 
     def __init__(self) -> None:
-        from gevent import get_hub
+        from gevent._hub_local import get_hub_if_exists
+        from gevent.hub import Hub, set_hub
         from gevent.resolver.blocking import Resolver
 
         self.clients: WeakSet[Any] = WeakSet()
-        self._hub = get_hub()
-        self._hub.resolver = Resolver(self._hub)  # the usual one has a thread and loop of its own
+        self._hub: Any = None
+        if get_hub_if_exists() is None:  # else it is somebody else's
+            self._hub = Hub(default=False)
+            self._hub.resolver = Resolver(self._hub)  # the usual one: a thread and loop of its own
+            set_hub(self._hub)
 
     def __del__(self) -> None:
-        from gevent import get_hub
+        from gevent.hub import set_hub
 
+        if self._hub is not None:
+            set_hub(self._hub)  # a thread that ends has lost it, and would get another
         for client in list(self.clients):
             client.close()
-        for hub in (get_hub(), self._hub):  # a thread that ends has lost its own, and gets another
-            hub.destroy(destroy_loop=True)
+        if self._hub is not None:
+            self._hub.destroy(destroy_loop=True)
 
 
-def close_with_thread(client: Any) -> None:
-    """See to it that this thread's client over HTTP is closed with all it uses at the thread's end.
+def http_client(url: str, **options: Any) -> Any:
+    """Return tritonclient's client over HTTP for this thread; it is closed when the thread is over.
 
-    tritonclient waits by gevent, whose loop of a thread holds two files open and leaves them so.
+    Args:
+        url: `host:port`.
+        options: see `tritonclient.http.InferenceServerClient`.
     """
+    from tritonclient.http import InferenceServerClient
+
     if threading.current_thread() is threading.main_thread():
-        return
+        return InferenceServerClient(url, **options)
     if not hasattr(_threads, "opened"):
         _threads.opened = _Opened()
+    client = InferenceServerClient(url, **options)
     _threads.opened.clients.add(client)
+    return client
 
 
 def triton_error(subject: str, error: Exception) -> ServerError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import networks
+from tests.conftest import ROOT
 from vigil.serving.client import Client
 from vigil.serving.control import Control
 from vigil.serving.server import EmbeddedTriton
@@ -76,3 +79,31 @@ def test_a_client_holds_nothing_for_threads_that_are_over(
         assert len(control.ask("GET", REGIONS)) == registered
         assert bool(registered) == shared
     assert control.ask("GET", REGIONS) == []
+
+
+ASK = """
+import subprocess, sys, threading
+from vigil.serving.client import Client
+
+def ask():
+    with Client(sys.argv[1], "http") as client:
+        client.ready("tiny")
+        codes.append(subprocess.run([sys.executable, "-c", "raise SystemExit(3)"]).returncode)
+        client.ready("tiny")
+        said = open("/proc/self/status").read().split("SigCgt:")[1].split()[0]
+        heard.append(int(said, 16) >> 16 & 1)
+
+codes, heard = [], []
+for _ in range(12):
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+print(codes, heard)
+"""
+
+
+def test_threads_that_ask_leave_the_programs_of_this_process_to_it(server: EmbeddedTriton) -> None:
+    """The first thread that asks is the first to import gevent, which takes it for the main one."""
+    command = [sys.executable, "-c", ASK, server.http_url]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told == f"{[3] * 12} {[0] * 12}\n"

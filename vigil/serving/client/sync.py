@@ -20,7 +20,7 @@ from vigil.serving.client.policy import Retry
 from vigil.serving.client.stream import CHUNK, Frames, Ranked, StreamState, chunks, ranked
 from vigil.serving.client.tracing import traced
 from vigil.serving.client.wire import Call
-from vigil.triton import TransportName, TritonSession, close_with_thread, triton_error
+from vigil.triton import TransportName, TritonSession, http_client, triton_error
 
 
 class Client(BaseClient):
@@ -212,13 +212,11 @@ class Client(BaseClient):
         return self._local.client
 
     def _connect(self, limit_s: float) -> Any:
-        limits: dict[str, float] = {}
-        if self.protocol == "http":
-            limits = {"connection_timeout": limit_s, "network_timeout": limit_s}
-        client = self._module.InferenceServerClient(self.url, **limits, **self._security)
-        if self.protocol == "http":
-            close_with_thread(client)
-        return client
+        if self.protocol == "grpc":
+            return self._module.InferenceServerClient(self.url, **self._security)
+        return http_client(
+            self.url, connection_timeout=limit_s, network_timeout=limit_s, **self._security
+        )
 
     def _lane(self) -> shared.Lane:
         """Return this thread's regions: those of a thread that is over, or new ones."""
