@@ -6,6 +6,8 @@ It follows NVIDIA's C++ backend, so that the same repository is served by both:
   1 parallel), `enable_mem_arena`, `enable_mem_pattern`, `memory.enable_memory_arena_shrinkage`,
   every `session.` entry of ONNX Runtime, and `optimization.graph.level` (-1 basic, 1 extended,
   2 none, else all);
+- parameter `rows_per_run`, ours alone: so many rows of a joined batch are run at once, 0 for all;
+  NVIDIA's backend takes no notice of it;
 - `optimization.execution_accelerators`: `cuda`, `tensorrt` on a GPU, `openvino` on a CPU;
 - what `config.pbtxt` leaves out is read from the ONNX file, where the server allows it.
 
