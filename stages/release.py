@@ -14,7 +14,7 @@ from vigil.command import run
 from vigil.config import Config
 from vigil.errors import VigilError
 from vigil.paths import Paths
-from vigil.release.front import serve_front
+from vigil.release.front import Upstream, serve_front
 from vigil.release.live import models
 from vigil.release.project import listing, live_model, publish, report, verify
 from vigil.release.publish import rollback
@@ -40,7 +40,10 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     if action == "serve":
         serve(live.storage.url, models(live.storage.url), config.serve, config.watch, say)
     elif action == "front":
-        asyncio.run(serve_front(urls[0], config.serve.front_port, key.get(ADMIN_HEADER, ""), say))
+        host = urls[0].rpartition(":")[0]
+        behind = Upstream(urls[0], arguments.grpc_url or f"{host}:{config.serve.grpc_port}")
+        ports = config.serve.front_port, config.serve.front_grpc_port
+        asyncio.run(serve_front(behind, ports, key.get(ADMIN_HEADER, ""), say))
     elif action == "verify":
         if not (verdict := verify(config, paths, name))["ship"]:
             raise VigilError(f"verify: {name}: do not ship: {'; '.join(verdict['why'])}")
@@ -66,6 +69,10 @@ def cli() -> None:
         ("name", {"nargs": "?", "help": "of the model, as --model"}),
         ("--model", {"default": "protogcn", "help": "any served model"}),
         ("--url", {"action": "append", "help": "host:port of a server's HTTP endpoint; repeat"}),
+        (
+            "--grpc-url",
+            {"help": "front: the server's gRPC endpoint; else serve.grpc_port"},
+        ),
         ("--offline", {"action": "store_true", "help": "write only: no server runs"}),
         ("--key", {"help": "file with the admin key of a restricted server"}),
         ("--to", {"type": int, "help": "version to go back to"}),
