@@ -215,7 +215,12 @@ def complete(config: Any, session: Any) -> None:
             sizes = [size if isinstance(size, int) else -1 for size in node.shape]
             if node.name not in given or not given[node.name].get("dims"):
                 dims = sizes[1:] if batched else sizes
-                add({"name": node.name, "data_type": types[node.type], "dims": dims})
+                alone = batched and not dims  # a number per row: Triton wants dims of everything
+                tensor = {"name": node.name, "data_type": types[node.type]}
+                tensor |= {"dims": [1] if alone else dims}
+                add(tensor)
+                if alone:  # `add` knows no reshape, and keeps this very tensor
+                    given.get(node.name, tensor)["reshape"] = {"shape": []}
 
 
 def check_inputs_named(config: dict[str, Any], nodes: list[Any]) -> None:

@@ -37,10 +37,12 @@ def readers(config: dict[str, Any]) -> dict[str, Callable[[Any], Array]]:
 
 def writer(config: dict[str, Any]) -> Callable[[str, Array], Any]:
     """Return what makes Triton's tensor of an output's name and array."""
-    names = _bfloat16(config["output"])
-    if not names:
-        return pb_utils.Tensor  # type: ignore[no-any-return]
-    return lambda name, array: (_sent_bits if name in names else pb_utils.Tensor)(name, array)
+    names, plain = _bfloat16(config["output"]), pb_utils.Tensor
+
+    def write(name: str, array: Array) -> Any:
+        return _sent_bits(name, array) if name in names else plain(name, array)
+
+    return write if names else plain
 
 
 def runner(session: Any, config: dict[str, Any], batched: bool) -> Any:
@@ -76,7 +78,8 @@ class _BitsSession:
             for name, array in feed.items()
         }
         if self._outputs.isdisjoint(wanted):
-            return self._session.run(wanted, values, options)  # type: ignore[no-any-return]
+            plain: list[Array] = self._session.run(wanted, values, options)
+            return plain
         for name in feed.keys() - self._inputs:
             values[name] = OrtValue.ortvalue_from_numpy(values[name])
         answers = self._session.run_with_ort_values(wanted, values, options)
@@ -120,6 +123,8 @@ class _Memory:
 
 def _bits(value: Any) -> Array:
     """Return the bits of a bfloat16 OrtValue, uint16, in the memory that it has."""
+    if not value.tensor_size_in_bytes():
+        return np.empty(value.shape(), np.uint16)  # it has none
     return np.asarray(_Memory(value))
 
 
