@@ -117,11 +117,15 @@ def test_both_configurations_fit_and_one_is_served(tmp_path: Path, kind: Any) ->
     cpu = parse_config((tmp_path / "configs/cpu.pbtxt").read_text())
     assert (cpu.max_batch_size, cpu.instance_group[0].count) == (9, 3)
     assert cpu.parameters["intra_op_thread_count"].string_value == "1"
+    assert cpu.parameters["rows_per_run"].string_value == "1"
+    assert (
+        "rows_per_run" not in parse_config((tmp_path / "configs/gpu.pbtxt").read_text()).parameters
+    )
 
 
 def test_what_tune_serving_chose_is_written_and_a_damaged_choice_refused(tmp_path: Path) -> None:
     spec = save_model(tmp_path / "model")
-    chosen = {"instances": 3, "threads": 2, "batch": 4, "delay_us": 500}
+    chosen = {"instances": 3, "threads": 2, "batch": 4, "delay_us": 500, "rows": 2}
     tuning = tmp_path / exporting.TUNING
     for batch in (4, 1):
         found = {"chosen": chosen | {"batch": batch}, "environment": {"cpu": "one"}}
@@ -132,6 +136,7 @@ def test_what_tune_serving_chose_is_written_and_a_damaged_choice_refused(tmp_pat
         assert list(served.dynamic_batching.preferred_batch_size) == [4] * (batch > 1)
         assert served.parameters["intra_op_thread_count"].string_value == "2"
         assert served.HasField("dynamic_batching") == (batch > 1)
+        assert served.parameters["rows_per_run"].string_value == "2"
     tuning.write_text('{"chosen": {}}')
     with pytest.raises(ModelError, match=r"tuning\.json: expected a choice of tune-serving"):
         exporting.write_configs(tmp_path, spec, config().export)

@@ -38,6 +38,10 @@ _BATCHING = (
     "than waiting\n# would pay, so requests never wait for company: only those already queued "
     "travel together.\ndynamic_batching { max_queue_delay_microseconds: 0 }"
 )
+_ROWS = """
+# Of what travels together so many rows are run at once: the way is shared, and a core's caches hold
+# few rows of a graph network. Only the embedded server's backend knows this.
+parameters { key: "rows_per_run"  value: { string_value: "$rows" } }"""
 _WHY = """\
 # One instance per core, one thread each: two instances with default threads take twice the CPU."""
 _TEMPLATES = Path(__file__).parent / "models" / "triton"
@@ -250,9 +254,11 @@ def write_configs(
         "instances": params.cpu_instances,
         "threads": 1,
         "batching": _BATCHING,
+        "rows": 1 if door.inputs[0].name == "keypoints" else 0,
         "why": _WHY,
         **_tuned(model / TUNING),
     }
+    values["rows"] = Template(_ROWS).substitute(values) if values["rows"] else ""
     write_text(model / "labels.txt", "".join(f"{name}\n" for name in spec.classes))
     for kind in ("cpu", "gpu"):
         text = (_TEMPLATES / f"{kind}.pbtxt").read_text(encoding="utf-8")
@@ -271,6 +277,7 @@ def _tuned(path: Path) -> dict[str, Any]:
         chosen, cpu = found["chosen"], found["environment"]["cpu"]
         batch, delay_us = int(chosen["batch"]), int(chosen["delay_us"])
         values = {name: int(chosen[name]) for name in ("instances", "threads")}
+        values["rows"] = int(chosen.get("rows", 0))
     except (ValueError, LookupError, TypeError) as error:
         raise ModelError(f"{path}: expected a choice of tune-serving, got {error!r}") from error
     note = f"# Chosen by `make tune-serving` on {cpu}; the evidence is in {TUNING}."

@@ -92,7 +92,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]
     folder = tmp_path_factory.mktemp("tensors")
     outs = "y BF16 {0}; same BF16 {0}; z FP32 {0}"
     scaled(folder / "rows", ["batch", 3])
-    networks.configure(folder / "rows", "x BF16 3", outs.format("3"), 8, PATIENT)
+    pieces = 'parameters { key: "rows_per_run" value { string_value: "3" } }'
+    networks.configure(folder / "rows", "x BF16 3", outs.format("3"), 8, f"{PATIENT}\n{pieces}")
     scaled(folder / "whole", ["a", 3])
     whole = networks.configure(
         folder / "whole", "x BF16 -1,3; shift BF16 1", outs.format("-1,3"), 0

@@ -6,7 +6,10 @@ It follows NVIDIA's C++ backend, so that the same repository is served by both:
   1 parallel), `enable_mem_arena`, `enable_mem_pattern`, `memory.enable_memory_arena_shrinkage`,
   every `session.` entry of ONNX Runtime, and `optimization.graph.level` (-1 basic, 1 extended,
   2 none, else all);
+- parameter `rows_per_run`, ours alone: so many rows of a joined batch are run at once, 0 for all;
+  NVIDIA's backend takes no notice of it;
 - `optimization.execution_accelerators`: `cuda`, `tensorrt` on a GPU, `openvino` on a CPU;
+- `reshape`: the graph is compared with the model's shapes; Triton's core does the reshaping;
 - what `config.pbtxt` leaves out is read from the ONNX file, where the server allows it.
 
 An input is optional where the graph has a default for it. Refused at load, because it is not
