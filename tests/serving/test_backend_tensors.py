@@ -30,6 +30,7 @@ from vigil.session import TransportName, TritonSession
 BF16 = np.dtype(ml_dtypes.bfloat16)
 FLOAT, BFLOAT16, STRING = TensorProto.FLOAT, TensorProto.BFLOAT16, TensorProto.STRING
 PATIENT = "dynamic_batching { preferred_batch_size: 5 max_queue_delay_microseconds: 500000 }"
+PIECES = 'parameters { key: "rows_per_run" value { string_value: "3" } }'
 PROTOCOLS: tuple[TransportName, ...] = ("http", "grpc")
 
 
@@ -92,8 +93,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]
     folder = tmp_path_factory.mktemp("tensors")
     outs = "y BF16 {0}; same BF16 {0}; z FP32 {0}"
     scaled(folder / "rows", ["batch", 3])
-    pieces = 'parameters { key: "rows_per_run" value { string_value: "3" } }'
-    networks.configure(folder / "rows", "x BF16 3", outs.format("3"), 8, f"{PATIENT}\n{pieces}")
+    networks.configure(folder / "rows", "x BF16 3", outs.format("3"), 8, PATIENT)
     scaled(folder / "whole", ["a", 3])
     whole = networks.configure(
         folder / "whole", "x BF16 -1,3; shift BF16 1", outs.format("-1,3"), 0
@@ -107,7 +107,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton]
         turned(folder / name, number, ["batch"])
         networks.configure(
             folder / name, f"x {kind} 2,-1,1; s FP32 1", f"y {kind} -1,1,2; double FP32 1,1",
-            8, PATIENT,
+            8, f"{PATIENT}\n{PIECES}",
         )  # fmt: skip
         reshape(folder / name, {"x": "2,-1", "s": "", "y": "-1,2", "double": ""})
     turned(folder / "turned_whole", FLOAT, [])
@@ -263,7 +263,7 @@ def test_a_model_sees_its_own_shapes_and_a_caller_the_configured_ones(
     served: EmbeddedTriton, model: str, kind: Any, protocol: TransportName
 ) -> None:
     rng = np.random.default_rng(0)
-    for rows, size in ((1, 3), (4, 5), (8, 1)):
+    for rows, size in ((1, 3), (4, 5), (8, 1), (8, 20_000)):  # large memory is given back at once
         x = rng.standard_normal((rows, 2, size, 1)).astype(kind)
         x[-1, 0, 0, 0] = np.nan
         s = rng.standard_normal((rows, 1)).astype(np.float32)
