@@ -32,7 +32,9 @@ from vigil.serving.kserve import TRIAL_PATH, can_compare, classes_of, renamed
 Headers = CIMultiDict[str]
 
 _INFER = re.compile(r"/v2/models/([A-Za-z0-9_.-]+)/infer")
-_READ = re.compile(r"/v2(/health/(live|ready)|/models/[\w.-]+(/versions/\d+)?(/ready|/config)?)?")
+_READ = re.compile(
+    r"/v2(/health/(live|ready)|/models/(?!stats$)[\w.-]+(/versions/\d+)?(/ready|/config)?)?"
+)
 _PINNED = re.compile(r"/v2/models/[\w.-]+/versions/\d+/infer")
 _HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
                   "host", "expect", "proxy-connection", ADMIN_HEADER})  # fmt: skip
@@ -214,7 +216,7 @@ async def serve_front(
     runner = web.AppRunner(front.application(), access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, ports[0]).start()
+        await _listen(runner, host, ports[0])
         say(f"front: HTTP     {host}:{runner.addresses[0][1]} -> {upstream.http}")
         async with GrpcFront(upstream.grpc, front.trials).listening(f"{host}:{ports[1]}") as where:
             say(f"front: gRPC     {where} -> {upstream.grpc}")
@@ -222,6 +224,13 @@ async def serve_front(
             front.withdraw()
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ServerError(f"front: HTTP {host}:{port}: {error.strerror or error}") from error
 
 
 async def _tell(request: web.Request, referee: Referee) -> web.StreamResponse:
