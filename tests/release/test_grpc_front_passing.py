@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from vigil.serving.kserve_grpc import SERVICE
 RULE = CanarySection(share=1.0, requests=10, min_agreement=0.9, max_slowdown=100.0, max_failures=0,
                      timeout_s=30.0, longest_s=60.0)  # fmt: skip
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+CALLER = [*UNLIMITED, ("grpc.enable_http_proxy", 0)]
+_DOWN_S = 8.0  # by then grpc on its own waits longer and longer before it tries again
 Use = Callable[[aio.Channel], Awaitable[None]]
 
 
@@ -34,6 +37,7 @@ class Behind(grpc.GenericRpcHandler):  # type: ignore[misc]
     left: list[float | None] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
+    takes_s: float = 0.0
 
     def service(self, handler_call_details: Any) -> Any:
         if handler_call_details.method.endswith("StreamInfer"):
@@ -48,6 +52,7 @@ class Behind(grpc.GenericRpcHandler):  # type: ignore[misc]
         if name == "rude":
             more = (("grpc-status-details-bin", b"more"), ("tenant", "7"))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too much", more)
+        await asyncio.sleep(self.takes_s)
         if name == "silent":
             await self.wait(name)
         context.set_trailing_metadata((("behind", "yes"),))
@@ -67,18 +72,24 @@ class Behind(grpc.GenericRpcHandler):  # type: ignore[misc]
             self.given_up.append(name)
 
 
+async def start(behind: Behind, port: int = 0) -> tuple[Any, int]:
+    """Begin one at a port, 0 for a free one; return it and where."""
+    server = aio.server(handlers=[behind], options=[*UNLIMITED, ("grpc.so_reuseport", 0)])
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    return server, port
+
+
 def through(use: Use, behind: Behind, **trials: Split) -> None:
     """Use a front with trials, behind which is `behind`."""
 
     async def run() -> None:
-        server = aio.server(handlers=[behind], options=UNLIMITED)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
+        server, port = await start(behind)
         front = GrpcFront(f"127.0.0.1:{port}", trials)
         try:
             async with (
                 front.listening("127.0.0.1:0") as where,
-                aio.insecure_channel(where, options=UNLIMITED) as channel,
+                aio.insecure_channel(where, options=CALLER) as channel,
             ):
                 await use(channel)
                 for held in trials.values():
@@ -94,8 +105,11 @@ def ask(channel: aio.Channel, model: str, size: int = 0, **options: Any) -> Any:
     return channel.unary_unary(f"{SERVICE}ModelInfer")(request.SerializeToString(), **options)
 
 
-def trial(mode: Mode = "canary", candidate: str = "twin", model: str = "m") -> Split:
-    return Split(TrialRequest(model=model, candidate=candidate, mode=mode, rule=RULE))
+def trial(
+    mode: Mode = "canary", candidate: str = "twin", model: str = "m", timeout_s: float = 30.0
+) -> Split:
+    rule = RULE.model_copy(update={"timeout_s": timeout_s})
+    return Split(TrialRequest(model=model, candidate=candidate, mode=mode, rule=rule))
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -137,18 +151,71 @@ def test_a_refusal_comes_back_with_all_that_the_server_said(held: bool) -> None:
     assert held_trial.referee.running, "the caller's own mistake is not the candidate's"
 
 
-def test_a_silent_candidate_leaves_an_impatient_caller_time_for_an_answer() -> None:
-    behind, held = Behind(), trial(candidate="silent")
+def test_a_silent_candidate_costs_an_impatient_caller_nothing_and_is_blamed() -> None:
+    behind, held = Behind(), trial(candidate="silent", timeout_s=1.0)
 
     async def use(channel: aio.Channel) -> None:
-        answer = ModelInferResponse.FromString(await ask(channel, "m", timeout=2.0))
+        answer = ModelInferResponse.FromString(await ask(channel, "m", timeout=1.5))
         assert answer.model_name == "m"
         await until(lambda: behind.given_up == ["silent"])
 
     through(use, behind, m=held)
-    assert behind.asked == ["silent", "m"]
+    assert behind.asked == ["m", "silent"]
     assert held.referee.decision.state == "withdrawn"
     assert "DEADLINE_EXCEEDED" in held.referee.tally.first_failure
+
+
+def test_a_trial_leaves_a_caller_the_time_that_one_answer_takes() -> None:
+    held = trial(timeout_s=10.0)
+
+    async def use(channel: aio.Channel) -> None:
+        await ask(channel, "m", timeout=1.5)  # too little for the one after the other
+        await until(lambda: held.referee.tally.requests == 1)
+
+    through(use, Behind(takes_s=0.9), m=held)
+    assert held.referee.tally.failures == 0
+
+
+def test_a_proxy_for_the_web_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def use(channel: aio.Channel) -> None:
+        await ask(channel, "m", timeout=20)
+
+    through(use, Behind())
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_back_is_asked_at_once() -> None:
+    async def run() -> None:
+        server, port = await start(Behind())
+        async with (
+            GrpcFront(f"127.0.0.1:{port}", {}).listening("127.0.0.1:0") as where,
+            aio.insecure_channel(where, options=CALLER) as channel,
+        ):
+
+            async def answered() -> bool:
+                try:
+                    await ask(channel, "m")
+                except aio.AioRpcError:
+                    await asyncio.sleep(0.05)
+                    return False
+                return True
+
+            assert await answered()
+            await server.stop(0)
+            gone = time.monotonic()
+            while time.monotonic() - gone < _DOWN_S:
+                assert not await answered()
+            server, _ = await start(Behind(), port)
+            back = time.monotonic()
+            while not await answered():
+                assert time.monotonic() - back < 2.0, "callers wait for a server that is up"
+            await server.stop(0)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["no trial", "a trial"])

@@ -35,8 +35,8 @@ class Asked:
         self.referee, self.close = self._split.referee, self._split.close
         self._candidate, self._asked = candidate, asked
 
-    async def answer(self) -> Answer:
-        return await self._split.answer(self._ask)
+    async def answer(self, left_s: float | None = None) -> Answer:
+        return await self._split.answer(self._ask, left_s)
 
     async def _ask(self, model: str, limit_s: float | None = None) -> Answer:
         if self._asked is not None:
@@ -125,6 +125,23 @@ def test_who_answers_in_which_mode(mode: str, answers: int) -> None:
         await trial.close()
         assert trial.referee.tally.requests == 1
         assert trial.referee.tally.pairs == {(0, 1): 1}
+        assert trial.referee.tally.answered == answers
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(("left_s", "answers"), [(0.39, 0), (0.4, 1), (None, 1)])
+def test_who_cannot_wait_for_both_is_answered_by_the_served_model(
+    left_s: float | None, answers: int
+) -> None:
+    async def good() -> Answer:
+        return said(1)
+
+    async def work() -> None:
+        trial = Asked("canary", good)
+        assert label(await trial.answer(left_s)) == answers
+        await trial.close()
+        assert trial.referee.tally.pairs == {(0, 1): 1}, "it is compared all the same"
         assert trial.referee.tally.answered == answers
 
     asyncio.run(work())

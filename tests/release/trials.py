@@ -113,7 +113,7 @@ class Callers:
 
         def call(turn: int) -> None:
             protocol, where = doors[turn % 2]
-            with Client(where, protocol, timeout_s=20) as client:
+            with Client(where, protocol, timeout_s=30) as client:
                 while not stop.is_set():
                     turn = (turn + 1) % len(feeds)
                     try:

@@ -33,6 +33,7 @@ LARGEST = 64 * 2**20  # bytes of a request that is kept to be sent twice
 _READ = {"ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata",
          "ModelConfig"}  # fmt: skip
 _WHOLE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_STRAIGHT = [*_WHOLE, ("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 1000)]
 _KEYS = ("triton-grpc-protocol-", ADMIN_HEADER)  # to restricted endpoints
 _GRACE_S = 60.0
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -87,7 +88,7 @@ class GrpcFront(grpc.GenericRpcHandler):  # type: ignore[misc]
             port = server.add_insecure_port(address)
         except RuntimeError as error:
             raise ServerError(f"front: gRPC {address}: {error}") from error
-        async with aio.insecure_channel(self._upstream, options=_WHOLE) as self._channel:
+        async with aio.insecure_channel(self._upstream, options=_STRAIGHT) as self._channel:
             await server.start()
             try:
                 yield f"{address.rpartition(':')[0]}:{port}"
@@ -117,10 +118,11 @@ class GrpcFront(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         async def ask(model: str, limit_s: float | None = None) -> GrpcAnswer:
             asked.model_name = model
-            limit = _shared(limit_s, context.time_remaining() if waits else None)
-            return await self._ask(asked.SerializeToString(), metadata, limit)
+            if limit_s is None and waits:
+                limit_s = context.time_remaining()
+            return await self._ask(asked.SerializeToString(), metadata, limit_s)
 
-        answer = await held.answer(ask)
+        answer = await held.answer(ask, context.time_remaining())
         waits = False  # the caller; what is asked from here on has all the time it needs
         if answer.error is not None:
             await _abort(context, answer.error)
@@ -170,16 +172,6 @@ class GrpcFront(grpc.GenericRpcHandler):  # type: ignore[misc]
             await _abort(context, error)
         finally:
             call.cancel()  # nothing where it is over
-
-
-def _shared(limit_s: float | None, left_s: float | None) -> float | None:
-    """Return how long a model may take of the seconds that its caller has left.
-
-    One with a limit of its own is on trial: half is kept for the one that is asked if it fails.
-    """
-    if left_s is None or limit_s is None:
-        return limit_s if left_s is None else left_s
-    return min(limit_s, left_s / 2)
 
 
 async def _refuse(_: bytes, context: Any) -> None:

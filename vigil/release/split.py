@@ -18,6 +18,7 @@ from vigil.errors import ServerError
 from vigil.release.referee import COPIES, WAITING, Mode, Referee
 
 _FAILURES = (ServerError, TimeoutError)
+_PATIENCE = 2  # times the candidate's limit: where it is silent, the served model has as long
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -74,18 +75,20 @@ class Split:
         self._turn = asyncio.Semaphore(COPIES)
         self._copies: set[asyncio.Task[None]] = set()
 
-    async def answer(self, ask: Ask[R]) -> R:
+    async def answer(self, ask: Ask[R], left_s: float | None = None) -> R:
         """Answer one request that both models may be asked, see `vigil.serving.kserve`.
 
-        The caller's own mistakes are the served model's to name.
+        The caller's own mistakes are the served model's to name. Who has no time to ask the one
+        after the other is answered as in a shadow.
 
         Args:
             ask: sends the request to a model.
+            left_s: seconds until the caller waits no longer; None where nobody knows.
 
         Raises:
             ServerUnavailable: the server does not answer.
         """
-        if self._asked.mode == "shadow":
+        if self._asked.mode == "shadow" or not self._patient(left_s):
             first = await ask(self._asked.model)
             self._silently(partial(self._copy, first, ask))
             return first
@@ -106,6 +109,9 @@ class Split:
     async def close(self) -> None:
         """Wait for the silent requests under way."""
         await asyncio.gather(*self._copies, return_exceptions=True)
+
+    def _patient(self, left_s: float | None) -> bool:
+        return left_s is None or left_s >= _PATIENCE * self._asked.rule.timeout_s
 
     def _candidate(self, ask: Ask[R]) -> Awaitable[R]:
         return ask(self._asked.candidate, self._asked.rule.timeout_s)
