@@ -33,7 +33,9 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     live, key = live_model(config, paths, name), admin_key(arguments.key)
     urls = arguments.url or [f"127.0.0.1:{config.serve.http_port}"]
     servers = [Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline]
-    for line in live.storage.prepare() if action in {"serve", "publish", "rollback"} else ():
+    for line in (
+        live.storage.prepare() if action in {"serve", "publish", "canary", "rollback"} else ()
+    ):
         say(f"{action}: {line}")
     if action in {"publish", "canary", "rollback"} and clear(live, servers):
         say(f"{action}: {name}: unloaded the candidate of a trial that was cut off")

@@ -135,7 +135,7 @@ def test_on_a_real_server_a_twin_is_promoted_and_another_network_withdrawn(
         served = TritonSession(server.grpc_url, "tiny")
         for scale, state in ((plants.SCALE, "promoted"), (-plants.SCALE, "withdrawn")):
             networks.recognizer(new / "1" / "model.onnx", scale=scale)
-            with beside(live.repository, Candidate.at(new), [control]) as name:
+            with beside(live.storage, Candidate.at(new), [control]) as name:
                 assert models(live.repository) == ["tiny"]
                 # A shadow is sure of the copies that find room, however slowly they are answered.
                 rule = RULE.model_copy(update={"max_slowdown": 100.0, "requests": 30})
