@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from vigil.errors import VigilError
+from vigil.errors import InputError, VigilError
 from vigil.release.candidate import CONFIG, NETWORK, Candidate
 from vigil.release.storage import Storage
 from vigil.serving.control import Control
@@ -76,10 +76,19 @@ def sweep(storage: Storage, model: str, servers: Sequence[Control]) -> bool:
         Whether there was one.
 
     Raises:
+        InputError: a model that was published has that name; it stays.
         ServerError: a server or the object store does not answer.
     """
     name = trial_name(model)
+    if _is_published(storage, name):
+        raise InputError(f"canary: {model}: expected {name} to be free, got a published model")
     left = [server for server in servers if name in server.ready()]
     for server in left:
         server.unload(name)
     return storage.remove(name) or bool(left)
+
+
+def _is_published(storage: Storage, name: str) -> bool:
+    """Tell a model of its own, whose pointer names a version, from a candidate on trial."""
+    pointer = storage.fetch(name, CONFIG)
+    return pointer.is_file() and bool(read_config(pointer.parent).version_policy.specific.versions)
