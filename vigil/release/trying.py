@@ -20,6 +20,7 @@ from vigil.serving.control import Control
 
 REPORT = "report.json"
 _EVERY = 10  # of the front's lines is shown
+_WRITING = {"serve", "publish", "canary", "rollback"}  # or serving from the repository
 
 
 def try_out(
@@ -69,7 +70,7 @@ def before(action: str, live: LiveModel, servers: Sequence[Control]) -> list[str
     The repository is made ready where something is written to it or served from it, and what a
     trial that was cut off left behind is taken away.
     """
-    said = list(live.storage.prepare()) if action in {"serve", "publish", "rollback"} else []
+    said = list(live.storage.prepare()) if action in _WRITING else []
     if action in {"publish", "canary", "rollback"} and clear(live, servers):
         said.append(f"{live.name}: unloaded the candidate of a trial that was cut off")
     return said
