@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 from multidict import CIMultiDict
 
+from vigil.config import ServeSection
 from vigil.errors import ServerError, ServerUnavailable
 from vigil.release.grpc_front import LARGEST, GrpcFront
 from vigil.release.referee import Referee
@@ -38,6 +39,7 @@ _READ = re.compile(
 _PINNED = re.compile(r"/v2/models/[\w.-]+/versions/\d+/infer")
 _HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
                   "host", "expect", "proxy-connection", ADMIN_HEADER})  # fmt: skip
+_HOST = "127.0.0.1"
 _TICK_S = 0.1
 _TIMEOUT = ClientTimeout(total=None, sock_connect=5.0)
 
@@ -183,43 +185,43 @@ class Front:
             return False
 
 
-@dataclass(frozen=True)
-class Upstream:
-    """Both endpoints of the server behind a front, `host:port`."""
+def run_front(
+    http: str, grpc: str, params: ServeSection, key: Mapping[str, str], say: Callable[[str], None]
+) -> None:
+    """Run a front on loopback until it is told to stop (SIGINT, SIGTERM).
 
-    http: str
-    grpc: str
-
-
-async def serve_front(
-    upstream: Upstream, ports: tuple[int, int], key: str, say: Callable[[str], None],
-    host: str = "127.0.0.1",
-) -> None:  # fmt: skip
-    """Run a front until it is told to stop (SIGINT, SIGTERM); requests under way end first.
+    Requests under way end first.
 
     Args:
-        upstream: the server.
-        ports: where callers come over HTTP and over gRPC; 0 takes a free one.
-        key: see `Front`.
+        http: `host:port` of Triton's HTTP endpoint.
+        grpc: of its gRPC endpoint; empty for `serve.grpc_port` of the same host.
+        params: the ports.
+        key: headers that open a trial, see `vigil.serving.control.admin_key`.
         say: receives lines for a person.
-        host: a loopback address.
 
     Raises:
         ServerError: a port is taken.
     """
+    grpc = grpc or f"{http.rpartition(':')[0]}:{params.grpc_port}"
+    asyncio.run(_run(Front(http, key.get(ADMIN_HEADER, "")), (http, grpc), params, say))
+
+
+async def _run(
+    front: Front, upstream: tuple[str, str], params: ServeSection, say: Callable[[str], None]
+) -> None:
     import signal
 
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    front = Front(upstream.http, key)
     runner = web.AppRunner(front.application(), access_log=None)
     await runner.setup()
     try:
-        await _listen(runner, host, ports[0])
-        say(f"front: HTTP     {host}:{runner.addresses[0][1]} -> {upstream.http}")
-        async with GrpcFront(upstream.grpc, front.trials).listening(f"{host}:{ports[1]}") as where:
-            say(f"front: gRPC     {where} -> {upstream.grpc}")
+        await _listen(runner, _HOST, params.front_port)
+        say(f"front: HTTP     {_HOST}:{runner.addresses[0][1]} -> {upstream[0]}")
+        address = f"{_HOST}:{params.front_grpc_port}"
+        async with GrpcFront(upstream[1], front.trials).listening(address) as where:
+            say(f"front: gRPC     {where} -> {upstream[1]}")
             await stop.wait()
             front.withdraw()
     finally:
