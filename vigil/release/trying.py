@@ -20,7 +20,6 @@ from vigil.serving.control import Control
 
 REPORT = "report.json"
 _EVERY = 10  # of the front's lines is shown
-_WRITING = {"serve", "publish", "canary", "rollback"}  # or serving from the repository
 
 
 def try_out(
@@ -70,8 +69,9 @@ def before(action: str, live: LiveModel, servers: Sequence[Control]) -> list[str
     The repository is made ready where something is written to it or served from it, and what a
     trial that was cut off left behind is taken away.
     """
-    said = list(live.storage.prepare()) if action in _WRITING else []
-    if action in {"publish", "canary", "rollback"} and clear(live, servers):
+    writes = action in {"publish", "canary", "rollback"}
+    said = live.storage.prepare() if writes or action == "serve" else []
+    if writes and clear(live, servers):
         said.append(f"{live.name}: unloaded the candidate of a trial that was cut off")
     return said
 
