@@ -60,7 +60,7 @@ def test_what_is_read_is_measured(triton: RestrictedTriton, proxy: Proxy, tmp_pa
     read = {name for text in texts for name in NAME.findall(text)}
     assert len(read) > 15
     assert {name for name in read - measured if not name.startswith("nv_gpu_")} == set()
-    labels = 'haproxy_server_status{proxy="triton_http",server="triton",state="UP"} 1'
+    labels = 'haproxy_server_status{proxy="triton_ready",server="triton",state="UP"} 1'
     assert labels in told
 
 
