@@ -21,6 +21,7 @@ from vigil.evaluation.comparing import Difference, verdict
 from vigil.evaluation.metrics import Metric, bounded
 from vigil.evaluation.statistics import Weights, resamples
 from vigil.perception.poses import Poses
+from vigil.schema import JOINTS
 
 Kind = Literal["bbox", "keypoints"]
 Rows = Sequence[Mapping[str, Any]]
@@ -68,7 +69,7 @@ def box_results(boxes: NDArray[np.floating[Any]], scores: NDArray[Any]) -> list[
 def pose_results(poses: Poses) -> list[dict[str, Any]]:
     """Return one image's poses in COCO's result format, without image ids."""
     joints = np.concatenate([poses.keypoints, poses.keypoint_scores[..., None]], axis=2)
-    rows = joints.reshape(len(poses), -1).astype(float).tolist()
+    rows = joints.reshape(len(poses), 3 * JOINTS).astype(float).tolist()
     return [
         {"category_id": 1, "keypoints": row, "score": float(score)}
         for row, score in zip(rows, poses.scores, strict=True)
