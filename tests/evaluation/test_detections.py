@@ -50,7 +50,7 @@ def image(rng: np.random.Generator, noise: float) -> tuple[Rows, Rows, Rows]:
     boxes = np.concatenate(
         [corners, corners + np.concatenate([size[found], np.full((ghosts, 2), 50)])], 1
     )
-    scores = rng.random(len(boxes)).round(2)
+    scores = rng.random(len(boxes))
     guessed = np.concatenate([joints[found] + moved, rng.uniform(0, 400, (ghosts, 17, 2))])
     poses = Poses(boxes, scores, guessed, np.full(guessed.shape[:2], 0.9))  # type: ignore[arg-type]
     return people, box_results(boxes, scores), pose_results(poses)
