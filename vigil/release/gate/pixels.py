@@ -141,7 +141,7 @@ def judge_clips(
         `classes`, and by recognizer in `recognizers` the confusion and how far it agrees with the
         same recognizer offline.
     """
-    (name, spec), *others = specs.items()
+    spec = next(iter(specs.values()))
     wrong = sorted(set(spec.classes) ^ set(shown.classes))
     if wrong:
         return [Check(_TOPIC, "classes, as labeled", False, f"only on one side: {wrong}")], {}
@@ -149,31 +149,40 @@ def judge_clips(
         answers = ask(shown, specs, client)
     except VigilError as error:
         return [Check(_TOPIC, "answers the test clips", False, str(error))], {}
-    missing = int(np.isnan(answers[name]).any((1, 2)).sum())
+    said, *before = (_scores(shown, specs[name], answers[name]) for name in specs)
+    missing = int(np.isnan(next(iter(answers.values()))).any((1, 2)).sum())
     detail = f"{len(shown.rows) - missing} of {len(shown.rows)} windows answered"
-    checks = [Check(_TOPIC, "answers the test clips", not missing, detail)]
-    if missing:
+    checks = [Check(_TOPIC, "answers the test clips", bool(said), detail)]
+    if not said:
         return checks, {}
-    old = {
-        one: _scores(shown, before, answers[key], one)
-        for key, before in others
-        for one in before.names
-        if not np.isnan(answers[key]).any() and set(before.classes) == set(shown.classes)
-    }
+    found, figures = _judge_each(shown, spec, said, before[0] if before else {}, run, gate)
+    return [*checks, *found], figures
+
+
+def _judge_each(
+    shown: Shown,
+    spec: BehaviourSpec,
+    said: Mapping[str, Scores],
+    old: Mapping[str, Scores],
+    run: Callable[[Network], Session],
+    gate: GateSection,
+) -> tuple[list[Check], dict[str, Any]]:
+    """Judge what every recognizer said; see `judge_clips`."""
+    checks: list[Check] = []
     figures: dict[str, Any] = {
         "candidate": {}, "differences": [], "classes": list(shown.classes), "recognizers": {},
-        "against": "served" if set(spec.names) <= set(old) else OFFLINE,
+        "against": "served" if set(said) <= set(old) else OFFLINE,
     }  # fmt: skip
-    for recognizer in spec.recognizers:
-        one = recognizer.network.model
-        split = TestSplit(shown.rows, recognizer.reads, shown.classes, shown.normal)
-        offline = split.scores(run(recognizer.network).run)
-        said = _scores(shown, spec, answers[name], one)
-        against = "served" if one in old else f"the same recognizer {OFFLINE}"
-        found, measured = quality(split, old.get(one, offline), said, gate, shown.evaluate, against)
-        checks += [replace(check, name=f"{one}: {check.name}") for check in found]
-        _add(figures, one, measured)
-        figures["recognizers"][one] = _details(said, offline, len(shown.classes))
+    for one in spec.recognizers:
+        name = one.network.model
+        split = TestSplit(shown.rows, one.reads, shown.classes, shown.normal)
+        offline = split.scores(run(one.network).run)
+        against = "served" if name in old else f"the same recognizer {OFFLINE}"
+        first = old.get(name, offline)
+        found, measured = quality(split, first, said[name], gate, shown.evaluate, against)
+        checks += [replace(check, name=f"{name}: {check.name}") for check in found]
+        _add(figures, name, measured)
+        figures["recognizers"][name] = _details(said[name], offline, len(shown.classes))
     return checks, figures
 
 
@@ -200,10 +209,18 @@ def _details(said: Scores, offline: Scores, classes: int) -> dict[str, Any]:
     }
 
 
-def _scores(shown: Shown, spec: BehaviourSpec, answers: Answers, recognizer: str) -> Scores:
-    """Return one recognizer's answers, its classes brought into the labels' order by name."""
+def _scores(shown: Shown, spec: BehaviourSpec, answers: Answers) -> dict[str, Scores]:
+    """Return answers by recognizer, classes brought into the labels' order by name.
+
+    Nothing where a window got no answer, or the classes are others: there is nothing to pair.
+    """
+    if np.isnan(answers).any() or set(spec.classes) != set(shown.classes):
+        return {}
     order = [spec.classes.index(name) for name in shown.classes]
-    return scores_of(shown.rows, answers[:, spec.names.index(recognizer)][:, order])
+    return {
+        name: scores_of(shown.rows, answers[:, number][:, order])
+        for number, name in enumerate(spec.names)
+    }
 
 
 def ask(shown: Shown, specs: Mapping[str, BehaviourSpec], client: Client) -> dict[str, Answers]:
