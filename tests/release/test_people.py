@@ -49,7 +49,7 @@ def project(tmp_path: Path) -> Project:
     found.values["gate"] |= {"max_slowdown": 50.0, "frames": 7}
     found.values["evaluate"]["bootstrap"] = 200
     found.save()
-    folder = found.root / found.config.frames.ground_truth
+    folder = found.root / found.config.gate.ground_truth
     folder.mkdir(parents=True)
     rows = []
     for number, start in enumerate(STARTS):
@@ -84,7 +84,7 @@ def gather(project: Project, name: str) -> Known | str:
     config, paths = project.config, project.paths
     videos = {path.stem: path for path in sorted(project.videos.iterdir())}
     test = [f"v{number}" for number in range(len(STARTS))]
-    return known(name, config, paths.root / config.frames.ground_truth, videos, test)
+    return known(name, config, paths.root / config.gate.ground_truth, videos, test)
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_a_network_that_sees_people_elsewhere_is_stopped(
 
 @pytest.mark.slow
 def test_without_known_boxes_the_page_says_that_accuracy_is_not_judged(project: Project) -> None:
-    project.values["frames"]["ground_truth"] = ""
+    project.values["gate"]["ground_truth"] = ""
     project.save()
     said = verify(project.config, project.paths, "yolo11-seg")
     assert said["ship"], said["why"]
@@ -126,7 +126,7 @@ def test_without_known_boxes_the_page_says_that_accuracy_is_not_judged(project: 
 
 
 def test_what_is_known_of_too_few_videos_is_not_judged(project: Project) -> None:
-    folder = project.root / project.config.frames.ground_truth
+    folder = project.root / project.config.gate.ground_truth
     assert isinstance(gather(project, "yolo11-seg"), Known)
     assert isinstance(gather(project, "rtmo"), Known)
     for name in ("v0", "v1"):
@@ -138,7 +138,7 @@ def test_what_is_known_of_too_few_videos_is_not_judged(project: Project) -> None
 
 
 def test_boxes_alone_judge_no_joints(project: Project) -> None:
-    folder = project.root / project.config.frames.ground_truth
+    folder = project.root / project.config.gate.ground_truth
     for number, start in enumerate(STARTS):
         told = truth(f"v{number}", start)
         del told["persons"]["keypoints"], told["persons"]["visibility"]
@@ -148,7 +148,7 @@ def test_boxes_alone_judge_no_joints(project: Project) -> None:
 
 
 def test_a_file_that_is_no_ground_truth_is_one_clear_line(project: Project) -> None:
-    path = project.root / project.config.frames.ground_truth / "v3.json.gz"
+    path = project.root / project.config.gate.ground_truth / "v3.json.gz"
     for content in (b"", gzip.compress(b"{}"), gzip.compress(b'{"persons": {"frame": [0]}}')):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"v3\.json\.gz: expected who is in a video"):

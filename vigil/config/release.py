@@ -34,6 +34,9 @@ class GateSection(Section):
     clips: int = Field(
         ge=0, le=100_000, description="test clips that `behaviour` sees, whole videos; 0: all"
     )
+    ground_truth: str = Field(
+        description="folder of who is in the test videos, below the project; '': not known"
+    )
     frames: int = Field(
         ge=0, le=100_000, description="of each test video whose boxes are known; 0: all"
     )

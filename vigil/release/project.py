@@ -169,7 +169,7 @@ def _unlabeled(config: Config, paths: Paths, candidate: Candidate, old: Served |
     known_people: Known | str = "nothing is labeled"
     if candidate.name != CLIP_IMAGE:
         test = [row["video_id"] for row in _test_rows(paths)]
-        folder = paths.root / config.frames.ground_truth
+        folder = paths.root / config.gate.ground_truth
         known_people = known(candidate.name, config, folder, _footage(paths), test)
     return Unlabeled(candidate, old, feeds, len(videos), config.gate, known_people)
 

@@ -102,7 +102,7 @@ def known(
     files = {one: folder / f"{one}.json.gz" for one in sorted(set(test) & set(videos))}
     truths = {one: _read(path) for one, path in files.items() if path.is_file()}
     truths = {one: truth for one, truth in truths.items() if kind == "bbox" or _joints(truth)}
-    if not config.frames.ground_truth or not truths:
+    if not config.gate.ground_truth or not truths:
         return f"no {_WORDS[kind]} known"
     if len(truths) < LEAST_VIDEOS:
         return f"{_WORDS[kind]} known of {len(truths)} test videos, {LEAST_VIDEOS} are needed"
