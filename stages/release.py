@@ -1,12 +1,10 @@
 """The live repository: serve it, judge a candidate, publish it, try it on traffic, take it back.
 
-Installed as `vigil-serve`. A publish needs the gate's verdict on this very candidate (`verify`).
-`canary` tries what `publish --hold` brought on requests to `front`; it exits with 1 if withdrawn.
+Installed as `vigil-serve`. A publish needs the verdict of `verify` on this very candidate.
 """
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
 from functools import partial
 
@@ -14,13 +12,13 @@ from vigil.command import run
 from vigil.config import Config
 from vigil.errors import VigilError
 from vigil.paths import Paths
-from vigil.release.front import serve_front
+from vigil.release.front import run_front
 from vigil.release.live import models
 from vigil.release.project import listing, live_model, publish, report, verify
 from vigil.release.publish import rollback
-from vigil.release.trial import FrontDoor, clear
-from vigil.release.trying import try_out
-from vigil.serving.control import ADMIN_HEADER, Control, admin_key
+from vigil.release.trial import FrontDoor
+from vigil.release.trying import before, try_out
+from vigil.serving.control import Control, admin_key
 from vigil.serving.service import serve
 
 ACTIONS = ("serve", "front", "verify", "publish", "canary", "rollback", "list")
@@ -33,14 +31,12 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     live, key = live_model(config, paths, name), admin_key(arguments.key)
     urls = arguments.url or [f"127.0.0.1:{config.serve.http_port}"]
     servers = [Control(url, config.release.timeout_s, key) for url in urls if not arguments.offline]
-    for line in live.storage.prepare() if action in {"serve", "publish", "rollback"} else ():
+    for line in before(action, live, servers):
         say(f"{action}: {line}")
-    if action in {"publish", "canary", "rollback"} and clear(live, servers):
-        say(f"{action}: {name}: unloaded the candidate of a trial that was cut off")
     if action == "serve":
         serve(live.storage.url, models(live.storage.url), config.serve, config.watch, say)
     elif action == "front":
-        asyncio.run(serve_front(urls[0], config.serve.front_port, key.get(ADMIN_HEADER, ""), say))
+        run_front(urls[0], arguments.grpc_url or "", config.serve, key, say)
     elif action == "verify":
         if not (verdict := verify(config, paths, name))["ship"]:
             raise VigilError(f"verify: {name}: do not ship: {'; '.join(verdict['why'])}")
@@ -66,6 +62,10 @@ def cli() -> None:
         ("name", {"nargs": "?", "help": "of the model, as --model"}),
         ("--model", {"default": "protogcn", "help": "any served model"}),
         ("--url", {"action": "append", "help": "host:port of a server's HTTP endpoint; repeat"}),
+        (
+            "--grpc-url",
+            {"help": "front: the server's gRPC endpoint; else serve.grpc_port"},
+        ),
         ("--offline", {"action": "store_true", "help": "write only: no server runs"}),
         ("--key", {"help": "file with the admin key of a restricted server"}),
         ("--to", {"type": int, "help": "version to go back to"}),

@@ -7,11 +7,11 @@ from argparse import Namespace
 from vigil.command import run
 from vigil.config import Config
 from vigil.dataset import read_annotations, select
-from vigil.export import TUNING, write_configs
 from vigil.models import store
 from vigil.paths import Paths
 from vigil.schema import write_json
 from vigil.serving.tuning import tune
+from vigil.triton_config import TUNING, write_configs
 
 _ROWS = 64
 

@@ -49,6 +49,18 @@ def mlp(path: Path, width: int = 8, layers: int = 2, batch: int | str = "batch")
     return save(path, nodes, [x], [y], weights, {"origin": "test"})
 
 
+def company(path: Path) -> Path:
+    """Write y = x + the number of rows that are run together; x and y are (batch, 1) float32."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["rows"], start=0, end=1),
+        helper.make_node("Cast", ["rows"], ["count"], to=FLOAT),
+        helper.make_node("Add", ["x", "count"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", FLOAT, ["batch", 1])
+    y = helper.make_tensor_value_info("y", FLOAT, ["batch", 1])
+    return save(path, nodes, [x], [y])
+
+
 def color_clip(path: Path, crop_px: int = 16, clip: str = "test/colors") -> Path:
     """Write an image encoder whose vector is a crop's mean red, green, blue and a constant."""
     crops = helper.make_tensor_value_info(

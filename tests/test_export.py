@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,13 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from tests.conftest import ROOT
 from tests.skeletons import annotation, config, write_set
 from vigil import export as exporting
-from vigil.config import ModelSection, load
-from vigil.crop_graph import SUFFIX, CropDoor
+from vigil.config import ModelSection
 from vigil.dataset import tensors
 from vigil.errors import InputError, ModelError
 from vigil.models import store
-from vigil.models.reading import SequenceReading
-from vigil.serving.repository import check_model, parse_config, parse_labels
+from vigil.serving.repository import check_model, parse_labels
 from vigil.session import OnnxSession
 
 CLASSES = ("normal", "assault", "실신")
@@ -100,43 +96,6 @@ def test_whatever_is_no_text_stands_in_the_metadata_as_json(tmp_path: Path) -> N
     assert exporting.metadata(named)["layout"] == "coco"
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-def test_both_configurations_fit_and_one_is_served(tmp_path: Path, kind: Any) -> None:
-    spec = save_model(tmp_path / "model")
-    params = config().export.model_copy(update={"config": kind, "cpu_instances": 3})
-    exporting.write_configs(tmp_path, spec, params)
-    chosen = (tmp_path / "config.pbtxt").read_text()
-    assert chosen == (tmp_path / "configs" / f"{kind}.pbtxt").read_text()
-    found = parse_config(chosen)
-    assert parse_labels(found.parameters["labels"].string_value) == list(CLASSES)
-    assert list(found.input[0].dims) == [2, 16, 17, 3]
-    group = found.instance_group[0]
-    assert group.Kind.Name(group.kind) == f"KIND_{kind.upper()}"
-    assert found.HasField("dynamic_batching")
-    assert len(found.model_warmup) > 0
-    cpu = parse_config((tmp_path / "configs/cpu.pbtxt").read_text())
-    assert (cpu.max_batch_size, cpu.instance_group[0].count) == (9, 3)
-    assert cpu.parameters["intra_op_thread_count"].string_value == "1"
-
-
-def test_what_tune_serving_chose_is_written_and_a_damaged_choice_refused(tmp_path: Path) -> None:
-    spec = save_model(tmp_path / "model")
-    chosen = {"instances": 3, "threads": 2, "batch": 4, "delay_us": 500}
-    tuning = tmp_path / exporting.TUNING
-    for batch in (4, 1):
-        found = {"chosen": chosen | {"batch": batch}, "environment": {"cpu": "one"}}
-        tuning.write_text(json.dumps(found))
-        exporting.write_configs(tmp_path, spec, config().export)
-        served = parse_config((tmp_path / "config.pbtxt").read_text())
-        assert served.instance_group[0].count == 3
-        assert list(served.dynamic_batching.preferred_batch_size) == [4] * (batch > 1)
-        assert served.parameters["intra_op_thread_count"].string_value == "2"
-        assert served.HasField("dynamic_batching") == (batch > 1)
-    tuning.write_text('{"chosen": {}}')
-    with pytest.raises(ModelError, match=r"tuning\.json: expected a choice of tune-serving"):
-        exporting.write_configs(tmp_path, spec, config().export)
-
-
 def test_a_difference_raises_and_nothing_is_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,20 +138,3 @@ def test_training_and_serving_see_the_same_numbers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(packed["inputs"].numpy()[0], keypoints[index])
         assert packed["data_samples"].metainfo["img_shape"] == tuple(sizes[index][::-1])
         assert int(packed["data_samples"].gt_labels.item) == labels[index]
-
-
-@pytest.mark.parametrize("name", ["protogcn", "clip_gru", "clip_gru_crops"])
-def test_committed_configuration_is_what_the_shipped_parameters_give(
-    tmp_path: Path, name: str
-) -> None:
-    """Change params.yaml or a template, and the files in git must follow (`stages.export`)."""
-    cfg, paths = load(ROOT / "params.yaml")
-    spec = store.ModelSpec.of(name.removesuffix(SUFFIX), cfg.classes, cfg.models, cfg.dataset)
-    if isinstance(spec.reads, SequenceReading):
-        clip = f"{cfg.weights.set}/{cfg.weights.clip}"
-        spec = replace(spec, name=name, reads=replace(spec.reads, clip=clip))
-    door = CropDoor(spec.reads, cfg.embed.crop_px) if name.endswith(SUFFIX) else None
-    exporting.write_configs(tmp_path, spec, cfg.export, door)
-    for path in tmp_path.rglob("*.*"):
-        committed = paths.triton_repo / name / path.relative_to(tmp_path)
-        assert committed.read_text() == path.read_text(), committed

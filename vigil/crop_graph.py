@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from vigil.config import ExportSection
 from vigil.errors import ModelError
-from vigil.export import BATCHES, IR_VERSION, OPSET, OUTPUTS, metadata, write_configs
+from vigil.export import BATCHES, IR_VERSION, OPSET, OUTPUTS, metadata
 from vigil.models.reading import InputTensor, SequenceReading
 from vigil.models.store import ModelSpec
 from vigil.schema import atomic
 from vigil.session import OnnxSession, TensorSpec
+from vigil.triton_config import write_configs
 
 SUFFIX = "_crops"
 

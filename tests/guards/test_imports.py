@@ -55,6 +55,7 @@ FLOORS = [
         "vigil.public_skeletons",
         "vigil.training",
         "vigil.export",
+        "vigil.triton_config",
         "vigil.quantization",
         "vigil.serving",
         "vigil.ensemble",

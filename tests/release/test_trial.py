@@ -51,7 +51,7 @@ def test_a_good_version_is_promoted_and_a_shadow_answers_nobody(
     callers = Callers(ready)
     with callers.calling():
         code, said = ready.canary("--version", str(number), *(["--shadow"] * (mode == "shadow")))
-        before = dict(callers.versions)
+        before, ways = dict(callers.versions), set(callers.ways)
         time.sleep(0.3)
     assert (code, callers.faults) == (0, []), said
     assert said.endswith(f"canary: tiny: version {number} serves\n")
@@ -61,7 +61,10 @@ def test_a_good_version_is_promoted_and_a_shadow_answers_nobody(
     assert (told["state"], told["mode"], told["agreement"]) == ("promoted", mode, 1.0)
     assert told["requests"] >= 60
     assert (told["answered"] == 0) == (mode == "shadow")
-    assert before["1"] > 0
+    assert {("http", "1"), ("grpc", "1")} <= ways
+    tried = {("http", str(number)), ("grpc", str(number))}
+    assert mode == "shadow" or tried <= ways, "callers of both doors were answered by it"
+    assert tried <= callers.ways
     assert callers.versions[str(number)] > before.get(str(number), 0), "it answers all now"
 
 

@@ -32,7 +32,7 @@ from vigil.serving.client import Client
 from vigil.serving.client.wire import version_of
 from vigil.serving.control import Control
 from vigil.serving.server import EmbeddedTriton
-from vigil.session import OnnxSession
+from vigil.session import OnnxSession, TransportName
 
 _CALLERS = 4
 RULE = {"share": 0.5, "requests": 60, "min_agreement": 0.9, "max_slowdown": 4.0,
@@ -46,6 +46,7 @@ class Service:
     live: LiveModel
     server: EmbeddedTriton
     front: str
+    front_grpc: str
     params: Path
 
     @property
@@ -55,7 +56,7 @@ class Service:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Begin a command of `vigil-serve`."""
         line = [sys.executable, "-m", "stages.release", *words, "--params", str(self.params)]
-        line += ["--url", self.server.http_url]
+        line += ["--url", self.server.http_url, "--grpc-url", self.server.grpc_url]
         pipe = subprocess.PIPE
         return subprocess.Popen(line, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
@@ -71,7 +72,7 @@ class Service:
         """Write the parameters with another rule."""
         values = config().model_dump(mode="json")
         values["canary"] = {**RULE, **changes}
-        values["serve"]["front_port"] = 0
+        values["serve"] |= {"front_port": 0, "front_grpc_port": 0}
         values["release"]["repository"] = "live"
         self.params.write_text(yaml.safe_dump(values, allow_unicode=True))
 
@@ -84,15 +85,22 @@ class Service:
 
 @dataclass
 class Callers:
-    """Requests one after the other from several threads, each answer held against its version's."""
+    """Requests one after the other from several threads, each answer held against its version's.
+
+    Half of them come over HTTP and half over gRPC.
+    """
 
     service: Service
     versions: Counter[str] = field(default_factory=Counter)
+    ways: set[tuple[str, str]] = field(default_factory=set)  # protocol, version
     faults: list[str] = field(default_factory=list)
 
     @contextmanager
     def calling(self) -> Iterator[Callers]:
         stop, wanted = threading.Event(), {}
+        doors: list[tuple[TransportName, str]] = [
+            ("http", self.service.front), ("grpc", self.service.front_grpc)
+        ]  # fmt: skip
         feeds = [networks.clips(1 + seed % 3, seed) for seed in range(20)]
         for number in self.service.live.numbers():
             session = OnnxSession(self.service.live.version(number) / "model.onnx", device="cpu")
@@ -104,7 +112,8 @@ class Callers:
                 wanted[str(number)] = None
 
         def call(turn: int) -> None:
-            with Client(self.service.front, "http", timeout_s=20) as client:
+            protocol, where = doors[turn % 2]
+            with Client(where, protocol, timeout_s=20) as client:
                 while not stop.is_set():
                     turn = (turn + 1) % len(feeds)
                     try:
@@ -112,6 +121,7 @@ class Callers:
                         right = wanted[version_of(answer)]
                         np.testing.assert_allclose(answer["probabilities"], right[turn], atol=1e-4)
                         self.versions[version_of(answer)] += 1
+                        self.ways.add((protocol, version_of(answer)))
                     except Exception as error:
                         self.faults.append(repr(error))
                     time.sleep(0.005)
@@ -133,12 +143,12 @@ def service(folder: Path) -> Iterator[Service]:
     live = LiveModel(folder / "live", "tiny")
     plants.release(live, plants.model(folder / "old"))
     with EmbeddedTriton(live.repository, ["tiny"]) as server:
-        found = Service(live, server, "", folder / "params.yaml")
+        found = Service(live, server, "", "", folder / "params.yaml")
         found.rule()
         front = found.start("front")
         try:
             assert front.stdout is not None
-            found.front = front.stdout.readline().split()[2]
+            found.front, found.front_grpc = (front.stdout.readline().split()[2] for _ in "12")
             yield found
         finally:
             front.send_signal(signal.SIGTERM)

@@ -25,7 +25,7 @@ def trial(instances: int, throughput: float, alone: float) -> Trial:
 
 def test_batches_are_tried_only_where_the_device_gains() -> None:
     flat = settings({1: 1.0, 4: 0.9, 16: 1.05}, 4, PARAMS)
-    assert {one.batch for one in flat} == {1}
+    assert {(one.batch, one.rows) for one in flat} == {(1, 0), (16, 1)}
     assert {(one.instances, one.threads) for one in flat} == {(1, 1), (1, 4), (2, 2), (4, 1)}
     steep = settings({1: 1.0, 4: 2.0, 16: 5.0, 32: 4.9}, 1, PARAMS)
     assert steep == [Setting(1, 1, 1, 0), Setting(1, 1, 16, 0), Setting(1, 1, 16, 2000)]
@@ -62,5 +62,10 @@ def test_a_network_that_gains_by_batches_is_given_them(tmp_path: Path) -> None:
     assert (config.instance_group[0].count, config.max_batch_size) == (2, 16)
     assert list(config.dynamic_batching.preferred_batch_size) == [8]
     assert config.dynamic_batching.max_queue_delay_microseconds == 500
+    assert "rows_per_run" not in config.parameters
+    Setting(2, 1, 8, 0, rows=2).apply(config)
+    assert config.parameters["rows_per_run"].string_value == "2"
+    Setting(2, 1, 8, 0).apply(config)
+    assert "rows_per_run" not in config.parameters
     with pytest.raises(InputError, match="at least one row"):
         tune(model, [], PARAMS, 60, said.append)

@@ -18,7 +18,7 @@ from vigil.benchmark.requests import Feeds
 from vigil.benchmark.row import Row
 from vigil.benchmark.schedule import Closed, Load, at_rate
 from vigil.benchmark.search import Goodput, Probe, judge, search
-from vigil.benchmark.systems import System, Urls, golden_answers, in_process, triton
+from vigil.benchmark.systems import System, Urls, golden_answers, in_process, settle_threads, triton
 from vigil.benchmark.usage import driver
 from vigil.config import BenchmarkSection
 from vigil.environment import describe
@@ -113,6 +113,7 @@ def run(
     path = versions(model)[-1] / (config.default_model_filename or "model.onnx")
     session = OnnxSession(path)
     gains = batch_gains(session, rows[0], batch_sizes(params.max_batch), params.window_s)
+    threads = settle_threads(pytorch, rows[0], params.window_s) if pytorch else None
     functions = {"onnxruntime": session.run, "pytorch": pytorch}
     found = Found()
 
@@ -131,6 +132,7 @@ def run(
                 _by_clock(urls, rows, golden, params, found, keep, on_window)
             providers = {"onnxruntime": session.provider, **server.providers}
     environment = environment_of(params, [path, model / "config.pbtxt"], providers)
+    environment["pytorch_threads"] = threads
     return Report(
         model.name, environment, found.rows, gains, params.max_batch, found.goodput,
         found.partial, found.failure,

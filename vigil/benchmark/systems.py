@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -207,6 +210,38 @@ def torch_function(graph: Any, inputs: Sequence[str]) -> Callable[[Feeds], Any]:
             return [answer.cpu() for answer in answers]
 
     return function
+
+
+def settle_threads(function: Callable[[Feeds], Any], row: Feeds, seconds: float) -> int:
+    """Give torch as many threads a call as make it quickest: one, or one per core.
+
+    A small network is slower with more threads than with one, a large one faster; what PyTorch is
+    compared by should be its best.
+
+    Args:
+        function: of `torch_function`.
+        row: an input.
+        seconds: spent on each number of threads.
+
+    Returns:
+        The number of threads, which is set.
+    """
+    import torch
+
+    took: dict[int, list[float]] = {1: [], len(os.sched_getaffinity(0)): []}
+    for threads in took:
+        torch.set_num_threads(threads)
+        function(row)
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds * len(took):
+        for threads, times in took.items():
+            torch.set_num_threads(threads)
+            start = time.perf_counter()
+            function(row)
+            times.append(time.perf_counter() - start)
+    best = min(took, key=lambda threads: statistics.median(took[threads] or [float("inf")]))
+    torch.set_num_threads(best)
+    return best
 
 
 def golden_answers(session: Session, rows: Sequence[Feeds]) -> list[Feeds]:

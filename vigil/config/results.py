@@ -117,4 +117,5 @@ class ServeSection(Section):
     grpc_port: int = Field(ge=0, le=65535, description="0 takes a free port")
     metrics_port: int = Field(ge=0, le=65535, description="0 takes a free port")
     front_port: int = Field(ge=0, le=65535, description="of `vigil-serve front`, likewise")
+    front_grpc_port: int = Field(ge=0, le=65535, description="its gRPC, likewise")
     startup_timeout_s: float = Field(gt=0, description="seconds until every model must be ready")

@@ -1,27 +1,25 @@
-"""A trial over HTTP: sampled requests go to the candidate, or a copy of them does.
+"""A trial on the front: sampled requests go to the candidate, or a copy of them does.
 
-It sits in the front, one a trial, and belongs to its event loop. It moves bytes: what the caller
-sent is what both models get, and what one of them answers is what the caller gets.
+It sits in the front, one a trial, and belongs to its event loop. It knows no protocol: callers over
+HTTP and gRPC share a trial, and each request comes with the way to ask it. What the caller sent is
+what both models get, and what one of them answers is what the caller gets.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from aiohttp import ClientError
-from multidict import CIMultiDict
+from functools import partial
+from typing import Any, Protocol, Self, TypeVar
 
 from vigil.config import CanarySection
 from vigil.config.base import Name, Section
 from vigil.errors import ServerError
 from vigil.release.referee import COPIES, WAITING, Mode, Referee
-from vigil.serving.kserve import can_compare, classes_of, renamed
 
-Headers = CIMultiDict[str]
-_FAILURES = (ServerError, ClientError, TimeoutError)
+_FAILURES = (ServerError, TimeoutError)
+
+R_co = TypeVar("R_co", covariant=True)
 
 
 class TrialRequest(Section):
@@ -33,14 +31,12 @@ class TrialRequest(Section):
     rule: CanarySection
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer of Triton, and how long it took in seconds."""
+class Reply(Protocol):
+    """A whole answer of Triton."""
 
-    status: int
-    headers: Headers
-    body: bytes
-    seconds: float
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
 
     def classes(self) -> list[int]:
         """Return the class of each row.
@@ -48,22 +44,22 @@ class Answer:
         Raises:
             ServerError: it is a refusal, or holds no probabilities.
         """
-        if self.status != 200:
-            said = " ".join(self.body[:200].decode(errors="replace").split())
-            raise ServerError(f"[{self.status}] {said}")
-        return classes_of(self.body, self.headers)
+
+    def named(self, model: str) -> Self:
+        """Return it under the name of the model that the caller asked."""
 
 
-class Ask(Protocol):
-    """How a model is asked."""
+R = TypeVar("R", bound=Reply)
 
-    def __call__(
-        self, model: str, body: bytes, headers: Headers, limit_s: float | None = None
-    ) -> Awaitable[Answer]:
-        """Send a request to `model`.
+
+class Ask(Protocol[R_co]):
+    """How a model is asked one request."""
+
+    def __call__(self, model: str, limit_s: float | None = None) -> Awaitable[R_co]:
+        """Send it to `model`.
 
         Raises:
-            ClientError: nobody answers.
+            ServerUnavailable: nobody answers.
             TimeoutError: nobody does within `limit_s` seconds.
         """
 
@@ -71,49 +67,48 @@ class Ask(Protocol):
 class Split:
     """Answers the sampled requests of one trial."""
 
-    def __init__(self, asked: TrialRequest, ask: Ask) -> None:
-        """Begin; `ask` reaches both models."""
+    def __init__(self, asked: TrialRequest) -> None:
+        """Begin."""
         self.referee = Referee(asked.rule)
-        self._asked, self._ask = asked, ask
+        self._asked = asked
         self._turn = asyncio.Semaphore(COPIES)
         self._copies: set[asyncio.Task[None]] = set()
 
-    async def answer(self, body: bytes, headers: Headers) -> Answer:
-        """Answer one request; the caller's own mistakes are the served model's to name.
+    async def answer(self, ask: Ask[R]) -> R:
+        """Answer one request that both models may be asked, see `vigil.serving.kserve`.
+
+        The caller's own mistakes are the served model's to name.
+
+        Args:
+            ask: sends the request to a model.
 
         Raises:
-            ClientError: the server does not answer.
+            ServerUnavailable: the server does not answer.
         """
-        if not can_compare(body, headers):
-            return await self._served(body, headers)
         if self._asked.mode == "shadow":
-            first = await self._served(body, headers)
-            self._silently(lambda: self._copy(first, body, headers))
+            first = await ask(self._asked.model)
+            self._silently(partial(self._copy, first, ask))
             return first
         try:
-            tried = await self._candidate(body, headers)
+            tried = await self._candidate(ask)
             classes = tried.classes()
         except _FAILURES as error:
-            first = await self._served(body, headers)
+            first = await ask(self._asked.model)
             if _classes(first) is not None:
                 self.referee.failed(_reason(error))
             return first
         if not self.referee.may_answer:  # withdrawn meanwhile
-            return await self._served(body, headers)
+            return await ask(self._asked.model)
         self.referee.answered()
-        self._silently(lambda: self._check(tried, classes, body, headers))
-        packed, told = renamed(tried.body, tried.headers, self._asked.model)
-        return Answer(tried.status, CIMultiDict(told), packed, tried.seconds)
+        self._silently(partial(self._check, tried, classes, ask))
+        return tried.named(self._asked.model)
 
     async def close(self) -> None:
         """Wait for the silent requests under way."""
         await asyncio.gather(*self._copies, return_exceptions=True)
 
-    def _served(self, body: bytes, headers: Headers) -> Awaitable[Answer]:
-        return self._ask(self._asked.model, body, headers)
-
-    def _candidate(self, body: bytes, headers: Headers) -> Awaitable[Answer]:
-        return self._ask(self._asked.candidate, body, headers, self._asked.rule.timeout_s)
+    def _candidate(self, ask: Ask[R]) -> Awaitable[R]:
+        return ask(self._asked.candidate, self._asked.rule.timeout_s)
 
     def _silently(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something after the caller has been answered, or drop it where too much waits."""
@@ -130,24 +125,22 @@ class Split:
         self._copies.add(task)
         task.add_done_callback(self._copies.discard)
 
-    async def _copy(self, first: Answer, body: bytes, headers: Headers) -> None:
+    async def _copy(self, first: Reply, ask: Ask[Any]) -> None:
         """Ask the candidate what the served model has answered, and count."""
         known = _classes(first)
         if known is None:
             return
         try:
-            tried = await self._candidate(body, headers)
+            tried = await self._candidate(ask)
             self._count(known, tried.classes(), first.seconds, tried.seconds)
         except _FAILURES as error:
             self.referee.failed(_reason(error))
 
-    async def _check(
-        self, tried: Answer, classes: list[int], body: bytes, headers: Headers
-    ) -> None:
+    async def _check(self, tried: Reply, classes: list[int], ask: Ask[Any]) -> None:
         """Ask the served model what the candidate has answered, and count."""
         try:
-            first = await self._served(body, headers)
-        except ClientError:
+            first = await ask(self._asked.model)
+        except ServerError:
             return
         known = _classes(first)
         if known is not None:
@@ -162,7 +155,7 @@ class Split:
             self.referee.failed(f"expected {len(served)} rows, got {len(candidate)}")
 
 
-def _classes(answer: Answer) -> list[int] | None:
+def _classes(answer: Reply) -> list[int] | None:
     try:
         return answer.classes()
     except ServerError:

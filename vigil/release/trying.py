@@ -14,7 +14,7 @@ from vigil.release.live import LiveModel
 from vigil.release.project import PAGE
 from vigil.release.publish import promote
 from vigil.release.referee import Mode
-from vigil.release.trial import FrontDoor, Status, hold_trial
+from vigil.release.trial import FrontDoor, Status, clear, hold_trial
 from vigil.release.trial_page import page
 from vigil.serving.control import Control
 
@@ -61,6 +61,18 @@ def try_out(
         raise VigilError(f"canary: {live.name}: version {number} withdrawn: {found['reason']}")
     promote(live, number, servers, config.release.keep)
     say(f"canary: {live.name}: version {number} serves")
+
+
+def before(action: str, live: LiveModel, servers: Sequence[Control]) -> list[str]:
+    """Do what comes before an action of `vigil-serve`; return what to say of it.
+
+    The repository is made ready where something is written to it or served from it, and what a
+    trial that was cut off left behind is taken away.
+    """
+    said = list(live.storage.prepare()) if action in {"serve", "publish", "rollback"} else []
+    if action in {"publish", "canary", "rollback"} and clear(live, servers):
+        said.append(f"{live.name}: unloaded the candidate of a trial that was cut off")
+    return said
 
 
 def report_folder(paths: Paths, name: str) -> Path:

@@ -54,7 +54,7 @@ def lay_out_backends(destination: Path) -> None:
     for target in (stub, utils):
         (ours / target.name).symlink_to(target)
         (python / target.name).symlink_to(target)
-    for name in ("model.py", "onnx_configuration.py"):
+    for name in ("model.py", "onnx_configuration.py", "onnx_tensors.py"):
         (ours / name).symlink_to(BACKEND / name)
 
 

@@ -41,23 +41,29 @@ class Setting:
         threads: of each, within one execution.
         batch: rows that the server tries to join, when requests wait; 1 joins none.
         delay_us: longest wait of a request for company, in microseconds.
+        rows: of a joined batch that are run at once; 0 runs all.
     """
 
     instances: int
     threads: int
     batch: int
     delay_us: int
+    rows: int = 0
 
     @property
     def name(self) -> str:
         """A name that Triton takes for a model."""
-        return f"i{self.instances}_t{self.threads}_b{self.batch}_d{self.delay_us}"
+        how = f"i{self.instances}_t{self.threads}_b{self.batch}_d{self.delay_us}"
+        return f"{how}_r{self.rows}" if self.rows else how
 
     def apply(self, config: ModelConfig) -> None:
         """Write it into a parsed configuration, in place."""
         group = config.instance_group[0] if config.instance_group else config.instance_group.add()
         group.count = self.instances
         config.parameters["intra_op_thread_count"].string_value = str(self.threads)
+        config.parameters.pop("rows_per_run", None)
+        if self.rows:
+            config.parameters["rows_per_run"].string_value = str(self.rows)
         config.ClearField("dynamic_batching")
         if self.batch > 1:
             config.dynamic_batching.preferred_batch_size.append(self.batch)
@@ -115,15 +121,21 @@ def batch_gains(session: OnnxSession, row: Feeds, most: int, seconds: float) -> 
 
 
 def settings(gains: Mapping[int, float], cores: int, params: TuneServingSection) -> list[Setting]:
-    """Return the settings worth a trial: as many threads as cores, and batches where they gain."""
+    """Return the settings worth a trial: as many threads as cores, and batches where they gain.
+
+    Where the device gains nothing, requests may still travel together and be run row by row.
+    """
     pairs = {(1, 1), (1, cores), (cores, 1), (max(cores // 2, 1), min(2, cores))}
     best = max(gains, key=lambda size: gains[size])
-    batches = {1, best} if gains[best] >= params.least_gain else {1}
+    ways = {(1, 0, 0)}  # batch, delay, rows
+    if gains[best] >= params.least_gain:
+        ways |= {(best, delay, 0) for delay in params.delays_us}
+    else:
+        ways.add((max(gains), 0, 1))
     return sorted(
-        Setting(instances, threads, batch, delay)
+        Setting(instances, threads, batch, delay, rows)
         for instances, threads in pairs
-        for batch in batches
-        for delay in (params.delays_us if batch > 1 else (0,))
+        for batch, delay, rows in ways
     )
 
 

@@ -2,8 +2,8 @@
 
 Triton's core queues and batches; each model instance is one process of this file, which joins the
 requests it is handed, runs ONNX Runtime once and takes the answer apart. It imports nothing of
-vigil but `onnx_configuration.py` beside it, which tells what a configuration may say, because it
-runs inside Triton's stub.
+vigil but two files beside it, because it runs inside Triton's stub: `onnx_configuration.py`, which
+tells what a configuration may say, and `onnx_tensors.py`, for tensors that NumPy cannot hold.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from onnx_configuration import (
     first_line,
     load,
     model_file,
+    parameter,
     refuse_unsupported,
     run_options,
     session_options,
 )
+from onnx_tensors import readers, runner, writer
 
 # Whether its client still waits for a request is known to another process: asking costs 0.1 ms of
 # processor time. Triton asks itself before it batches; from so many seconds a request it pays.
@@ -83,17 +85,20 @@ class TritonPythonModel:
         self._whole = {node.name for node in defaults}
         self._inputs = [tensor["name"] for tensor in config["input"]]
         self._outputs = [tensor["name"] for tensor in config["output"]]
-        self._texts = {t["name"] for t in config["input"] if t["data_type"] == "TYPE_STRING"}
+        self._readers, self._writer = readers(config), writer(config)
+        self._rows_per_run = parameter(config, "rows_per_run", 0)
         self._least_s = float("inf")
         self._buffers: dict[str, np.ndarray[Any, Any]] = {}
         active = self._session.get_providers()[0]
+        self._session = runner(self._session, config, self._batched)
         pb_utils.Logger.log_info(f"vigil: {self._name}: provider {active}")
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer the requests of one Triton batch, in their order.
 
-        Requests whose arrays agree beyond the batch axis run as one batch. When such a batch fails,
-        its requests run one by one, so that only the one at fault gets the error.
+        Requests whose arrays agree beyond the batch axis run as one batch, or `rows_per_run` rows
+        at a time. When such a batch fails, its requests run one by one, so that only the one at
+        fault gets the error.
         """
         if len(requests) == 1:
             return [self._answer(requests[0])]
@@ -107,8 +112,8 @@ class TritonPythonModel:
         try:
             values = self._run(names, self._read(request), 1)
         except Exception as error:
-            return respond(error, ())
-        tensors = [pb_utils.Tensor(name, value) for name, value in zip(names, values, strict=True)]
+            return respond(error)
+        tensors = [self._writer(name, value) for name, value in zip(names, values, strict=True)]
         return pb_utils.InferenceResponse(tensors)
 
     def _answer_batch(self, requests: list[Any]) -> list[Any]:
@@ -122,7 +127,7 @@ class TritonPythonModel:
             try:
                 feed = feeds[index] = self._read(request)
             except Exception as error:
-                responses[index] = respond(error, ())
+                responses[index] = respond(error)
                 continue
             shapes = tuple((name, array.shape[1:]) for name, array in feed.items())
             alone = not self._batched or not self._whole.isdisjoint(feed)
@@ -133,7 +138,7 @@ class TritonPythonModel:
             wanted = [name for name in self._outputs if name in union]
             answers = self._run_group([feeds[index] for index in members], wanted)
             for index, answer in zip(members, answers, strict=True):
-                responses[index] = respond(answer, asked[index])
+                responses[index] = respond(answer, asked[index], self._writer)
         return responses
 
     def _read(self, request: Any) -> dict[str, np.ndarray[Any, Any]]:
@@ -142,12 +147,8 @@ class TritonPythonModel:
             tensor = pb_utils.get_input_tensor_by_name(request, name)
             if tensor is None:  # the graph's default stands in
                 continue
-            array = tensor.as_numpy()
-            if name in self._texts:
-                array = np.array([item.decode() for item in array.flat], object).reshape(
-                    array.shape
-                )
-            feed[name] = array
+            read = self._readers.get(name)
+            feed[name] = tensor.as_numpy() if read is None else read(tensor)
         return feed
 
     def _run(self, wanted: list[str], feed: dict[str, Any], requests: int) -> list[Any]:
@@ -156,9 +157,23 @@ class TritonPythonModel:
         A busy machine stretches a run, and what asking costs, alike: the least is what counts.
         """
         began = time.perf_counter()
-        values: list[Any] = self._session.run(wanted, feed, self._run_options)
+        answers = [self._session.run(wanted, part, self._run_options) for part in self._parts(feed)]
+        values: list[Any] = answers[0]
+        if len(answers) > 1:
+            values = [np.concatenate(pieces) for pieces in zip(*answers, strict=True)]
         self._least_s = min(self._least_s, (time.perf_counter() - began) / requests)
         return values
+
+    def _parts(self, feed: dict[str, Any]) -> list[dict[str, Any]]:
+        """Divide a batch into runs: a device may be faster with fewer rows than Triton joins."""
+        size = self._rows_per_run
+        rows = len(next(iter(feed.values()))) if size and self._batched and feed else 0
+        if rows <= size or not self._whole.isdisjoint(feed):
+            return [feed]
+        return [
+            {name: array[first : first + size] for name, array in feed.items()}
+            for first in range(0, rows, size)
+        ]
 
     def _run_group(self, feeds: list[dict[str, Any]], wanted: list[str]) -> list[Any]:
         """Return one answer per feed: arrays by output name, or the exception it caused."""
@@ -194,11 +209,11 @@ class TritonPythonModel:
         del self._session
 
 
-def respond(answer: Any, names: Any) -> Any:
-    """Build one response from arrays by output name, or from the exception in their place."""
+def respond(answer: Any, names: Any = (), make: Any = None) -> Any:
+    """Build one response of what `make` makes of a name and an array, or from the exception."""
     if isinstance(answer, Exception):
         return failure(first_line(answer), pb_utils.TritonError.INVALID_ARG)
-    return pb_utils.InferenceResponse([pb_utils.Tensor(name, answer[name]) for name in names])
+    return pb_utils.InferenceResponse([make(name, answer[name]) for name in names])
 
 
 def failure(message: str, code: Any) -> Any:

@@ -6,12 +6,16 @@ It follows NVIDIA's C++ backend, so that the same repository is served by both:
   1 parallel), `enable_mem_arena`, `enable_mem_pattern`, `memory.enable_memory_arena_shrinkage`,
   every `session.` entry of ONNX Runtime, and `optimization.graph.level` (-1 basic, 1 extended,
   2 none, else all);
+- parameter `rows_per_run`, ours alone: so many rows of a joined batch are run at once, 0 for all;
+  NVIDIA's backend takes no notice of it;
 - `optimization.execution_accelerators`: `cuda`, `tensorrt` on a GPU, `openvino` on a CPU;
+- `reshape`: the graph is compared with the model's shapes; Triton's core does the reshaping;
 - what `config.pbtxt` leaves out is read from the ONNX file, where the server allows it.
 
 An input is optional where the graph has a default for it. Refused at load, because it is not
 supported: ragged batches, `batch_input`, `batch_output`, implicit sequence state, decoupled
-answers, shape tensors, reshapes, bfloat16.
+answers, shape tensors, and text in beside bfloat16 out, for which ONNX Runtime has no call in
+Python.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from typing import Any
 
 import onnxruntime
 import triton_python_backend_utils as pb_utils
+from onnx_tensors import model_shape
 
 _DEFAULT_BATCH = 4  # of a batching model whose configuration names none, as in the C++ backend
 _ONNX_TYPES = {
@@ -34,6 +39,7 @@ _ONNX_TYPES = {
     "TYPE_INT32": "tensor(int32)",
     "TYPE_INT64": "tensor(int64)",
     "TYPE_FP16": "tensor(float16)",
+    "TYPE_BF16": "tensor(bfloat16)",
     "TYPE_FP32": "tensor(float)",
     "TYPE_FP64": "tensor(double)",
     "TYPE_STRING": "tensor(string)",
@@ -64,11 +70,13 @@ def refuse_unsupported(config: dict[str, Any]) -> None:
     if config.get("model_transaction_policy", {}).get("decoupled"):
         found.append("model_transaction_policy.decoupled")
     for tensor in config["input"] + config["output"]:
-        for key in ("allow_ragged_batch", "is_shape_tensor", "reshape"):
+        for key in ("allow_ragged_batch", "is_shape_tensor"):
             if tensor.get(key):
                 found.append(f"{tensor['name']}.{key}")
-        if tensor["data_type"] == "TYPE_BF16":
-            found.append(f"{tensor['name']}.data_type TYPE_BF16")
+    if any(tensor["data_type"] == "TYPE_STRING" for tensor in config["input"]):
+        for tensor in config["output"]:
+            if tensor["data_type"] == "TYPE_BF16":
+                found.append(f"{tensor['name']}.data_type TYPE_BF16 beside inputs of TYPE_STRING")
     if found:
         raise pb_utils.TritonModelException(f"not supported by this backend: {', '.join(found)}")
 
@@ -191,7 +199,7 @@ def complete(config: Any, session: Any) -> None:
     nodes = [*session.get_inputs(), *session.get_outputs()]
     free = all(node.shape and not isinstance(node.shape[0], int) for node in nodes)
     whole = any(
-        len(given[node.name].get("dims") or ()) == len(node.shape)
+        len(model_shape(given[node.name])) == len(node.shape)
         for node in nodes
         if node.name in given
     )
@@ -210,7 +218,12 @@ def complete(config: Any, session: Any) -> None:
             sizes = [size if isinstance(size, int) else -1 for size in node.shape]
             if node.name not in given or not given[node.name].get("dims"):
                 dims = sizes[1:] if batched else sizes
-                add({"name": node.name, "data_type": types[node.type], "dims": dims})
+                alone = batched and not dims  # a number per row: Triton wants dims of everything
+                tensor = {"name": node.name, "data_type": types[node.type]}
+                tensor |= {"dims": [1] if alone else dims}
+                add(tensor)
+                if alone:  # `add` knows no reshape, and keeps this very tensor
+                    given.get(node.name, tensor)["reshape"] = {"shape": []}
 
 
 def check_inputs_named(config: dict[str, Any], nodes: list[Any]) -> None:
@@ -246,8 +259,7 @@ def check_tensors(
         if want != node.type:
             message = f"{kind} {name}: configured {tensor['data_type']}, the model has {node.type}"
             raise pb_utils.TritonModelException(message)
-        dims = [int(size) for size in tensor["dims"]]
-        dims = [-1, *dims] if batched else dims
+        dims = [-1, *model_shape(tensor)] if batched else model_shape(tensor)
         sizes = [size if isinstance(size, int) else -1 for size in node.shape]
         fits = len(dims) == len(sizes) and all(
             a == b or b == -1 or (a == -1 and (name in whole or not (batched and i == 0)))
