@@ -17,7 +17,7 @@ from tests import networks
 from tests.release import plants
 from vigil.config import CanarySection
 from vigil.errors import InputError, ServerError
-from vigil.release.beside import beside
+from vigil.release.beside import beside, sweep
 from vigil.release.canary import Trial
 from vigil.release.candidate import Candidate
 from vigil.release.live import LiveModel, models
@@ -135,7 +135,7 @@ def test_on_a_real_server_a_twin_is_promoted_and_another_network_withdrawn(
         served = TritonSession(server.grpc_url, "tiny")
         for scale, state in ((plants.SCALE, "promoted"), (-plants.SCALE, "withdrawn")):
             networks.recognizer(new / "1" / "model.onnx", scale=scale)
-            with beside(live.repository, Candidate.at(new), [control]) as name:
+            with beside(live.storage, Candidate.at(new), [control]) as name:
                 assert models(live.repository) == ["tiny"]
                 # A shadow is sure of the copies that find room, however slowly they are answered.
                 rule = RULE.model_copy(update={"max_slowdown": 100.0, "requests": 30})
@@ -149,3 +149,11 @@ def test_on_a_real_server_a_twin_is_promoted_and_another_network_withdrawn(
                 assert plants.release(live, new, [control]) == 2
         assert control.ready() == {"tiny": [2]}
         assert not (live.repository / name).exists()
+
+
+def test_a_published_model_of_a_candidates_name_is_not_taken_for_one(tmp_path: Path) -> None:
+    other = LiveModel(tmp_path / "live", "tiny_canary")
+    plants.release(other, plants.model(tmp_path / "new", "tiny_canary"))
+    with pytest.raises(InputError, match="expected tiny_canary to be free"):
+        sweep(other.storage, "tiny", [])
+    other.check(1)

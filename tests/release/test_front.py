@@ -42,7 +42,8 @@ def through_a_front(use: Use) -> None:
     "path",
     ["/v2/repository/index", "/v2/repository/models/m/load", "/v2/repository/models/m/unload",
      "/v2/models/m/trace/setting", "/v2/systemsharedmemory/region/x/register", "/v2/logging",
-     "/metrics", "/", "/v2/models/m/../../repository/index", "/v2/models/m%2F..%2F/infer",
+     "/v2/models/stats", "/metrics", "/", "/v2/models/m/../../repository/index",
+     "/v2/models/m%2F..%2F/infer",
      "/v2/models/m/infer/x", "/vigil/trial/x"],
 )  # fmt: skip
 def test_what_is_not_for_clients_is_refused_before_triton_hears_of_it(path: str) -> None:

@@ -28,6 +28,7 @@ from vigil.errors import VigilError
 from vigil.release.candidate import Candidate
 from vigil.release.live import LiveModel
 from vigil.release.publish import hold
+from vigil.release.s3 import S3Storage
 from vigil.serving.client import Client
 from vigil.serving.client.wire import version_of
 from vigil.serving.control import Control
@@ -73,7 +74,8 @@ class Service:
         values = config().model_dump(mode="json")
         values["canary"] = {**RULE, **changes}
         values["serve"] |= {"front_port": 0, "front_grpc_port": 0}
-        values["release"]["repository"] = "live"
+        remote = isinstance(self.live.storage, S3Storage)
+        values["release"]["repository"] = self.live.storage.url if remote else "live"
         self.params.write_text(yaml.safe_dump(values, allow_unicode=True))
 
     def hold(self, folder: Path) -> int:
@@ -138,11 +140,11 @@ class Callers:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[Service]:
-    """Serve version 1 of `tiny`, with a front before it."""
-    live = LiveModel(folder / "live", "tiny")
+def service(folder: Path, place: str | None = None) -> Iterator[Service]:
+    """Serve version 1 of `tiny` from `place`, by default a folder, with a front before it."""
+    live = LiveModel(place or folder / "live", "tiny")
     plants.release(live, plants.model(folder / "old"))
-    with EmbeddedTriton(live.repository, ["tiny"]) as server:
+    with EmbeddedTriton(live.storage.url, ["tiny"]) as server:
         found = Service(live, server, "", "", folder / "params.yaml")
         found.rule()
         front = found.start("front")

@@ -33,7 +33,9 @@ from vigil.serving.kserve import TRIAL_PATH, can_compare, classes_of, renamed
 Headers = CIMultiDict[str]
 
 _INFER = re.compile(r"/v2/models/([A-Za-z0-9_.-]+)/infer")
-_READ = re.compile(r"/v2(/health/(live|ready)|/models/[\w.-]+(/versions/\d+)?(/ready|/config)?)?")
+_READ = re.compile(
+    r"/v2(/health/(live|ready)|/models/(?!stats$)[\w.-]+(/versions/\d+)?(/ready|/config)?)?"
+)
 _PINNED = re.compile(r"/v2/models/[\w.-]+/versions/\d+/infer")
 _HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
                   "host", "expect", "proxy-connection", ADMIN_HEADER})  # fmt: skip
@@ -198,7 +200,7 @@ def run_front(
         say: receives lines for a person.
 
     Raises:
-        ServerError: the port for gRPC is taken.
+        ServerError: a port is taken.
     """
     grpc = grpc or f"{http.rpartition(':')[0]}:{params.grpc_port}"
     asyncio.run(_run(Front(http, key.get(ADMIN_HEADER, "")), (http, grpc), params, say))
@@ -215,7 +217,7 @@ async def _run(
     runner = web.AppRunner(front.application(), access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, _HOST, params.front_port).start()
+        await _listen(runner, _HOST, params.front_port)
         say(f"front: HTTP     {_HOST}:{runner.addresses[0][1]} -> {upstream[0]}")
         address = f"{_HOST}:{params.front_grpc_port}"
         async with GrpcFront(upstream[1], front.trials).listening(address) as where:
@@ -224,6 +226,13 @@ async def _run(
             front.withdraw()
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ServerError(f"front: HTTP {host}:{port}: {error.strerror or error}") from error
 
 
 async def _tell(request: web.Request, referee: Referee) -> web.StreamResponse:

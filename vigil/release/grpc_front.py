@@ -33,7 +33,7 @@ LARGEST = 64 * 2**20  # bytes of a request that is kept to be sent twice
 _READ = {"ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata",
          "ModelConfig"}  # fmt: skip
 _WHOLE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-_HOP = ("grpc-", "te", "content-type", "user-agent", "triton-grpc-protocol-", ADMIN_HEADER.lower())
+_KEYS = ("triton-grpc-protocol-", ADMIN_HEADER)  # to restricted endpoints
 _GRACE_S = 60.0
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -113,13 +113,15 @@ class GrpcFront(grpc.GenericRpcHandler):  # type: ignore[misc]
         held = self._trials.get(asked.model_name)
         if not (held and can_compare(asked) and held.referee.sample()):
             return await self._passed(f"{SERVICE}ModelInfer", request, context)
-        metadata = _kept(context.invocation_metadata())
+        metadata, waits = _kept(context.invocation_metadata()), True
 
         async def ask(model: str, limit_s: float | None = None) -> GrpcAnswer:
             asked.model_name = model
-            return await self._ask(asked.SerializeToString(), metadata, limit_s)
+            limit = _shared(limit_s, context.time_remaining() if waits else None)
+            return await self._ask(asked.SerializeToString(), metadata, limit)
 
         answer = await held.answer(ask)
+        waits = False  # the caller; what is asked from here on has all the time it needs
         if answer.error is not None:
             await _abort(context, answer.error)
         context.set_trailing_metadata(answer.trailing)
@@ -163,8 +165,21 @@ class GrpcFront(grpc.GenericRpcHandler):  # type: ignore[misc]
         try:
             async for answer in call:
                 yield answer
+            context.set_trailing_metadata(_kept(await call.trailing_metadata()))
         except aio.AioRpcError as error:
             await _abort(context, error)
+        finally:
+            call.cancel()  # nothing where it is over
+
+
+def _shared(limit_s: float | None, left_s: float | None) -> float | None:
+    """Return how long a model may take of the seconds that its caller has left.
+
+    One with a limit of its own is on trial: half is kept for the one that is asked if it fails.
+    """
+    if left_s is None or limit_s is None:
+        return limit_s if left_s is None else left_s
+    return min(limit_s, left_s / 2)
 
 
 async def _refuse(_: bytes, context: Any) -> None:
@@ -178,4 +193,8 @@ async def _abort(context: Any, error: aio.AioRpcError) -> None:
 
 def _kept(metadata: Any) -> Metadata:
     """Return the metadata that travels on."""
-    return tuple((key, value) for key, value in metadata or () if not key.startswith(_HOP))
+    return tuple(
+        (key, value)
+        for key, value in metadata or ()
+        if key != "user-agent" and not key.startswith(_KEYS)
+    )

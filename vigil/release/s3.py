@@ -14,12 +14,13 @@ import shutil
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vigil.config.place import S3Place, is_name
 from vigil.errors import Conflict, InputError, ServerError, VigilError
+from vigil.release.lease import Mark, leased
 from vigil.release.s3_client import clearly, code_of, connect
 from vigil.release.storage import POINTER, Content
 from vigil.serving.repository import parse_config
@@ -137,18 +138,7 @@ class S3Storage:
         """
         key, seen = f"{self._safe(model)}/{POINTER}", self._seen.get(model)
         content = f"# {uuid.uuid4().hex}\n{text}".encode()
-        condition = {"IfMatch": seen} if seen else {"IfNoneMatch": "*"}
-        if not self._conditional:
-            condition = {}
-            if self._get(key)[1] != seen:
-                raise Conflict(f"{self.url}: {model}: another publish or rollback came first")
-        try:
-            self._seen[model] = self._put(key, content, **condition)
-        except VigilError:
-            found, tag = self._get(key)  # an answer that was lost may have been a yes
-            if found != content:
-                raise
-            self._seen[model] = tag
+        self._seen[model] = self._swap(key, seen, content)
 
     def drop(self, model: str, numbers: list[int]) -> None:
         """Remove versions: first the marks, then the right of others to point at them, then all.
@@ -168,6 +158,49 @@ class S3Storage:
         for number, mark in marks.items():
             if mark is not None:
                 self._put(keys[number], mark)
+
+    @contextmanager
+    def lock_trial(self, model: str) -> Iterator[Callable[[], bool]]:
+        """Hold an object that is renewed; see `vigil.release.lease.leased`."""
+        self._knows_conditions()
+        key = f".{self._safe(model)}_trial"
+        mark = Mark(
+            lambda: self._get(key)[1],
+            lambda seen: self._swap(key, seen, uuid.uuid4().hex.encode()),
+            lambda: self._delete_keys([key]),
+        )
+        with leased(mark, f"{self.url}/{model}", "trial") as held:
+            yield held
+
+    def lay_out(self, model: str, files: Mapping[str, Content]) -> None:
+        """Upload the files."""
+        for name, content in files.items():
+            self._put(f"{self._safe(model)}/{name}", _bytes(content))
+
+    def remove(self, model: str) -> bool:
+        """Remove every object of a model."""
+        found = self._keys(f"{self._safe(model)}/")
+        self._delete_keys(found)
+        return bool(found)
+
+    def _swap(self, key: str, seen: str | None, content: bytes) -> str | None:
+        """Replace an object by one PUT of what nobody else writes; return the new ETag.
+
+        Raises:
+            Conflict: its ETag is not `seen` any more.
+        """
+        condition = {"IfMatch": seen} if seen else {"IfNoneMatch": "*"}
+        if not self._conditional:
+            condition = {}
+            if self._get(key)[1] != seen:
+                raise Conflict(f"{self.url}: another publish or rollback came first")
+        try:
+            return self._put(key, content, **condition)
+        except VigilError:
+            found, tag = self._get(key)  # an answer that was lost may have been a yes
+            if found != content:
+                raise
+            return tag
 
     def _touch(self, model: str) -> bool:
         """Replace the pointer by the same one, so that whoever saw the old one cannot move it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -63,6 +63,18 @@ class Storage(Protocol):
 
     def drop(self, model: str, numbers: list[int]) -> None:
         """Remove versions, so that none is ever seen half removed."""
+
+    def lock_trial(self, model: str) -> AbstractContextManager[Callable[[], bool]]:
+        """Keep others from holding a trial of a model; yields what tells whether that still holds.
+
+        It ends with the program that holds it, also where that is killed.
+        """
+
+    def lay_out(self, model: str, files: Mapping[str, Content]) -> None:
+        """Write the files of a model that nobody serves, in their order."""
+
+    def remove(self, model: str) -> bool:
+        """Remove all files of a model that nobody serves; return whether there were any."""
 
 
 class LocalStorage:
@@ -150,6 +162,28 @@ class LocalStorage:
             partial = folder / f"{_STAGING}drop-{number}"
             (folder / str(number)).rename(partial)
             shutil.rmtree(partial)
+
+    @contextmanager
+    def lock_trial(self, model: str) -> Iterator[Callable[[], bool]]:
+        """Hold a lock file, which the kernel lets go of; see `vigil.release.durable.locked`."""
+        with locked(self._root / f".{model}_trial.lock", "trial"):
+            yield lambda: True
+
+    def lay_out(self, model: str, files: Mapping[str, Content]) -> None:
+        """Copy the files."""
+        for name, content in files.items():
+            path = self._root / model / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                copy(content, path)
+            else:
+                replace_text(path, content)
+
+    def remove(self, model: str) -> bool:
+        """Remove the folder."""
+        found = (self._root / model).is_dir()
+        shutil.rmtree(self._root / model, ignore_errors=True)
+        return found
 
 
 def storage_at(place: str | Path) -> Storage:

@@ -19,8 +19,7 @@ from typing import Any
 from vigil.config import CanarySection
 from vigil.environment import describe
 from vigil.errors import InputError, ModelError, ServerError, ServerUnavailable
-from vigil.release.beside import beside, sweep, trial_name
-from vigil.release.durable import locked
+from vigil.release.beside import beside, sweep, trial_config
 from vigil.release.live import LiveModel
 from vigil.release.publish import check_held
 from vigil.release.referee import Mode
@@ -30,6 +29,7 @@ from vigil.serving.probe import check_version
 from vigil.serving.repository import LABELS, read_config
 
 _WARM_UP = 10  # inferences before callers' requests: the first ones of a process are slow
+_LOOK_S = 0.5  # between two looks at which version serves
 _SILENCE_S = 10.0  # the front says how it goes ten times a second
 Status = dict[str, Any]
 
@@ -107,19 +107,19 @@ def hold_trial(
         ModelError: a server does not load it, or it gives no classes.
         ServerError: a server or the front does not answer.
     """
-    with locked(live.repository / f".{trial_name(live.name)}.lock", "trial"):
-        sweep(live.repository, live.name, servers)
+    with live.storage.lock_trial(live.name) as held:
+        sweep(live.storage, live.name, servers)
         check_held(live, number)
         _check_kind(live, number)
         served, candidate = live.current, live.candidate(number)
         began = datetime.now(UTC)
-        with beside(live.repository, candidate, servers, number) as name:
-            config = read_config(live.repository / name)
+        with beside(live.storage, candidate, servers, number) as name:
+            config = trial_config(candidate)
             for server in servers:
                 for _ in range(_WARM_UP):
                     check_version(server.http_url, config, number, server.timeout_s)
             with closing(door.hold(live.name, name, mode, params)) as going:
-                last = _watch(live, served, going, params, on_status)
+                last = _watch(live, served, held, going, params, on_status)
     return report(live, number, served, mode, params, last, began)
 
 
@@ -150,21 +150,26 @@ def report(
 def _watch(
     live: LiveModel,
     served: int | None,
+    held: Callable[[], bool],
     going: Iterable[Status],
     params: CanarySection,
     on_status: Callable[[Status], None],
 ) -> Status:
     """Follow a trial to its end; withdraw where it takes too long or another version serves."""
-    until = time.monotonic() + params.longest_s
+    looked = began = time.monotonic()
     for last in going:
         on_status(last)
         if last["state"] != "running":
             return last
-        cause = ""
-        if live.current != served:
-            cause = f"version {live.current} serves meanwhile"
-        elif time.monotonic() > until:
-            cause = f"too few requests within {params.longest_s:g} s"
+        cause, now = "", time.monotonic()
+        if not held():
+            cause = "the live repository does not answer, or another trial took its place"
+        elif now > looked + _LOOK_S:
+            looked = now
+            if (current := live.current) != served:
+                cause = f"version {current} serves meanwhile"
+        if now > began + params.longest_s:
+            cause = cause or f"too few requests within {params.longest_s:g} s"
         if cause:
             return last | {"state": "withdrawn", "reason": f"{cause}: {last['reason']}"}
     raise ServerError(f"{live.name}: expected the front to tell of the trial, got nothing")
@@ -177,8 +182,8 @@ def clear(live: LiveModel, servers: Sequence[Control]) -> bool:
         Whether there was something.
     """
     try:
-        with locked(live.repository / f".{trial_name(live.name)}.lock", "trial"):
-            return sweep(live.repository, live.name, servers)
+        with live.storage.lock_trial(live.name):
+            return sweep(live.storage, live.name, servers)
     except InputError:
         return False
 

@@ -69,8 +69,9 @@ def before(action: str, live: LiveModel, servers: Sequence[Control]) -> list[str
     The repository is made ready where something is written to it or served from it, and what a
     trial that was cut off left behind is taken away.
     """
-    said = list(live.storage.prepare()) if action in {"serve", "publish", "rollback"} else []
-    if action in {"publish", "canary", "rollback"} and clear(live, servers):
+    writes = action in {"publish", "canary", "rollback"}
+    said = live.storage.prepare() if writes or action == "serve" else []
+    if writes and clear(live, servers):
         said.append(f"{live.name}: unloaded the candidate of a trial that was cut off")
     return said
 
