@@ -12,6 +12,7 @@ from vigil.command import run
 from vigil.config import Config
 from vigil.errors import VigilError
 from vigil.paths import Paths
+from vigil.release.gate.page import seen
 from vigil.release.project import report, verify
 
 
@@ -20,11 +21,12 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     name = arguments.model
     verdict = verify(config, paths, name)
     passed = sum(check["passed"] for check in verdict["checks"])
-    clips = verdict["test"]["clips"]
-    seen = f"{clips} test clips" if clips else f"{verdict['test']['videos']} videos without labels"
-    print(f"verify: {name}: {passed} of {len(verdict['checks'])} checks passed on {seen}")
+    print(f"verify: {name}: {passed} of {len(verdict['checks'])} checks passed on "
+          f"{seen(verdict['test'])} of {verdict['test']['videos']} videos")  # fmt: skip
+    if verdict["test"].get("unjudged"):
+        print(f"verify: {name}: accuracy not judged: {verdict['test']['unjudged']}")
     for row in verdict["metrics"].get("differences", []):
-        print(f"  {row['metric']:12s}{row['first']:.3f} -> {row['second']:.3f}  "
+        print(f"  {row['metric']:22s}{row['first']:.3f} -> {row['second']:.3f}  "
               f"[{row['low']:+.3f}, {row['high']:+.3f}]  {row['verdict']}")  # fmt: skip
     print(f"verify: {report(paths, name) / 'index.html'}")
     if not verdict["ship"]:

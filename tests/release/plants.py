@@ -27,8 +27,9 @@ CLASSES = ("normal", "assault", "faint")
 READS = SkeletonReading(clip_len=4, max_persons=2, sampling="stretch")
 GATE = GateSection(
     tolerance=1e-4, tolerance_reduced=0.02, max_shift=0.05, rows=24,
-    margins={"accuracy": 0.05, "macro_f1": 0.05}, concurrency=2, rounds=5, seconds=0.15,
-    warmup_s=0.05, max_slowdown=5.0,
+    margins={"accuracy": 0.05, "macro_f1": 0.05}, margin_precision=0.03, clips=0,
+    ground_truth="", frames=0,
+    concurrency=2, rounds=5, seconds=0.15, warmup_s=0.05, max_slowdown=5.0,
 )  # fmt: skip
 EVALUATE = EvaluateSection(bootstrap=200, calibration_bins=5, mistakes=0, seed=0)
 SCALE = 10.0

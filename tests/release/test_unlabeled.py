@@ -137,7 +137,7 @@ def test_a_network_is_judged_on_footage_published_and_taken_back(project: Projec
     assert (said["test"]["clips"], said["test"]["videos"]) == (0, 1)
     assert "that it is right is not" in said["notes"][0]
     page = (paths.reports / "gate" / "clip_image" / "index.html").read_text()
-    assert "Not asked: nothing is labeled" in page
+    assert "Accuracy not judged: nothing is labeled" in page
     assert publish(config, paths, "clip_image", []) == 1
     again = verify(config, paths, "clip_image")
     assert "embedding by 0 (median), 0 at most" in again["notes"][1]

@@ -28,6 +28,18 @@ class GateSection(Section):
         min_length=1,
         description="by metric: largest loss that is let pass while it is within noise",
     )
+    margin_precision: Fraction = Field(
+        description="likewise of a network's average precision, where boxes or joints are known"
+    )
+    clips: int = Field(
+        ge=0, le=100_000, description="test clips that `behaviour` sees, whole videos; 0: all"
+    )
+    ground_truth: str = Field(
+        description="folder of who is in the test videos, below the project; '': not known"
+    )
+    frames: int = Field(
+        ge=0, le=100_000, description="of each test video whose boxes are known; 0: all"
+    )
     concurrency: int = Field(ge=1, le=256, description="callers of the stated load")
     rounds: int = Field(ge=3, le=100, description="turns of both models under that load")
     seconds: float = Field(gt=0, description="window of one turn")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vigil.evaluation.detections import pose_results
 from vigil.perception.poses import Poses
 
 
@@ -37,9 +38,12 @@ def evaluate(folder: Path, predictions: Iterable[tuple[int, Poses]]) -> dict[str
     from pycocotools.cocoeval import COCOeval
 
     found = dict(predictions)
+    told = [
+        one | {"image_id": image} for image, poses in found.items() for one in pose_results(poses)
+    ]
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth = COCO(str(folder / "annotations.json"))
-        detected = truth.loadRes(_results(found)) if any(map(len, found.values())) else COCO()
+        detected = truth.loadRes(told) if told else COCO()
         scorer = COCOeval(truth, detected, "keypoints")
         scorer.params.imgIds = sorted(found)
         scorer.evaluate()
@@ -71,25 +75,6 @@ def evaluate(folder: Path, predictions: Iterable[tuple[int, Poses]]) -> dict[str
         "images": float(len(found)),
         "persons": float(persons),
     }
-
-
-def _results(found: dict[int, Poses]) -> list[dict[str, Any]]:
-    """Predictions in COCO's result format."""
-    return [
-        {
-            "image_id": image_id,
-            "category_id": 1,
-            "keypoints": np.concatenate(
-                [poses.keypoints[row], poses.keypoint_scores[row][:, None]], axis=1
-            )
-            .astype(float)
-            .ravel()
-            .tolist(),
-            "score": float(poses.scores[row]),
-        }
-        for image_id, poses in found.items()
-        for row in range(len(poses))
-    ]
 
 
 def _match(annotations: list[dict[str, Any]], poses: Poses) -> list[int | None]:

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from vigil.errors import InputError
+from vigil.evaluation.detections import box_results
 from vigil.perception import yolo, yolo_network
 from vigil.session import OnnxSession
 
@@ -133,20 +134,14 @@ def evaluate(graph: Path, folder: Path, confidence: float = 0.001) -> dict[str, 
     session = OnnxSession(graph)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(folder / "annotations.json"))
-        results = []
+        results: list[dict[str, Any]] = []
         for image_id, image in truth.imgs.items():
             bgr = cv2.imread(str(folder / "images" / Path(image["file_name"]).name))
             found = _detect(session, bgr[..., ::-1], confidence)
-            for (x1, y1, x2, y2), score in zip(found.xyxy, found.score, strict=True):
-                box = [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
-                results.append(
-                    {
-                        "image_id": image_id,
-                        "category_id": truth.getCatIds()[0],
-                        "bbox": box,
-                        "score": float(score),
-                    }
-                )
+            results += [
+                one | {"image_id": image_id, "category_id": truth.getCatIds()[0]}
+                for one in box_results(found.xyxy, found.score)
+            ]
         coco = COCOeval(truth, truth.loadRes(results), "bbox") if results else None
         if coco is None:
             return {"ap50": 0.0, "images": len(truth.imgs)}

@@ -24,7 +24,7 @@ from vigil.evaluation.statistics import ones, resamples, statistics
 METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "auc", "average_precision",
            "ece")  # fmt: skip
 _LESS_IS_BETTER = ("ece",)
-_LEAST_VIDEOS = 5
+LEAST_VIDEOS = 5
 
 Verdict = Literal["better", "worse", "within noise"]
 
@@ -93,8 +93,8 @@ def align(
     if list(a.videos) != list(b.videos) or (a.labels != b.labels).any():
         raise InputError("compare: expected the same labels and videos of each clip, got others")
     videos = len(set(a.videos))
-    if videos < _LEAST_VIDEOS:
-        raise InputError(f"compare: expected at least {_LEAST_VIDEOS} videos, got {videos}")
+    if videos < LEAST_VIDEOS:
+        raise InputError(f"compare: expected at least {LEAST_VIDEOS} videos, got {videos}")
     return a, b
 
 

@@ -63,7 +63,7 @@ def measure(
         value, draws = float(single[0]), np.concatenate([part[name] for part in drawn])
         draws = draws[np.isfinite(draws)]
         if np.isfinite(value) and len(draws):
-            metrics[name] = _metric(value, draws, counts.get(name), len(scores.labels))
+            metrics[name] = bounded(value, draws, counts.get(name), len(scores.labels))
     return metrics
 
 
@@ -76,8 +76,15 @@ def _counts(scores: Scores, classes: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _metric(value: float, draws: NDArray[np.float64], count: int | None, clips: int) -> Metric:
-    """Return one metric; `count` is the denominator of a share, None for any other figure."""
+def bounded(value: float, draws: NDArray[np.float64], count: int | None, clips: int) -> Metric:
+    """Return a figure with its interval, see `measure`.
+
+    Args:
+        value: the figure.
+        draws: its finite values under the resamples, at least one.
+        count: denominator where it is a share; None for any other figure.
+        clips: what any other figure is over.
+    """
     low, high = (float(bound) for bound in np.percentile(draws, _BOUNDS))
     if count is not None:
         floor, ceiling = wilson(round(value * count), count)
@@ -127,7 +134,7 @@ def reliability(
     rows = []
     for i in np.flatnonzero(held):
         clips = int(held[i])
-        metric = _metric(float(accuracy[i]), drawn[np.isfinite(drawn[:, i]), i], clips, clips)
+        metric = bounded(float(accuracy[i]), drawn[np.isfinite(drawn[:, i]), i], clips, clips)
         rows.append(
             (float(confidence[i]), float(accuracy[i]), metric["low"], metric["high"], clips)
         )

@@ -13,7 +13,7 @@ from vigil.benchmark.systems import torch_function
 from vigil.config import Config
 from vigil.config.place import is_s3
 from vigil.crop_graph import SUFFIX, embed
-from vigil.dataset import read_annotations, select
+from vigil.dataset import ANNOTATIONS, read_annotations, select
 from vigil.ensemble import load, named
 from vigil.errors import InputError
 from vigil.export import OUTPUTS, metadata, names
@@ -26,6 +26,8 @@ from vigil.release.gate.check import Feeds
 from vigil.release.gate.footage import crop_reading, is_network, seen_by
 from vigil.release.gate.judging import Case, Served, Trained, judge
 from vigil.release.gate.page import page
+from vigil.release.gate.people import Known, known
+from vigil.release.gate.pixels import show
 from vigil.release.gate.quality import TestSplit
 from vigil.release.gate.scripted import Scripted, judge_scripted
 from vigil.release.gate.unlabeled import Unlabeled, judge_unlabeled
@@ -73,7 +75,8 @@ def verify(config: Config, paths: Paths, name: str) -> dict[str, Any]:
     """Judge the exported model `name` by what there is to hold it against, and the served one.
 
     A recognizer, an ensemble, a fusion and a recognizer behind CLIP: its checkpoint and the test
-    split. A network of the perception stages: ONNX Runtime. `behaviour`: the stages' own code.
+    split. A network of the perception stages: ONNX Runtime, and who is known to be in the test
+    videos. `behaviour`: the stages' own code, and the test clips as frames.
 
     Returns:
         The verdict, also written as `verdict.json` and `index.html` into `report`.
@@ -141,7 +144,7 @@ def _trained(config: Config, paths: Paths, name: str) -> tuple[Trained, TestSpli
         answers = (answer.numpy() for answer in function(feeds))
         return dict(zip(OUTPUTS, answers, strict=True))
 
-    splits, rows = read_annotations(paths.dataset / "annotations.pkl")
+    splits, rows = read_annotations(paths.dataset / ANNOTATIONS)
     test, classes = select(splits, rows, "test"), tuple(config.classes)
     if base == name:
         trained = Trained(run, metadata(spec), config.export.precision_of(name))
@@ -163,14 +166,32 @@ def _unlabeled(config: Config, paths: Paths, candidate: Candidate, old: Served |
     videos = videos[:: max(1, len(videos) * _ROWS // rows)]
     session = OnnxSession(candidate.files["model.onnx"], device="cpu")
     feeds = seen_by(candidate.name, session, config, paths.tracks, videos, rows)
-    return Unlabeled(candidate, old, feeds, len(videos), config.gate)
+    known_people: Known | str = "nothing is labeled"
+    if candidate.name != CLIP_IMAGE:
+        test = [row["video_id"] for row in _test_rows(paths)]
+        folder = paths.root / config.gate.ground_truth
+        known_people = known(candidate.name, config, folder, _footage(paths), test)
+    return Unlabeled(candidate, old, feeds, len(videos), config.gate, known_people)
 
 
 def _scripted(config: Config, paths: Paths, candidate: Candidate, old: Served | None) -> Scripted:
     """Gather footage and the published networks that `behaviour` would ask."""
-    videos = list(_footage(paths).values())[:_VIDEOS]
+    footage = _footage(paths)
     live = cache(lambda one: live_model(config, paths, one))
-    return Scripted(candidate, old, live, videos, config.gate)
+    clips = (
+        {clip.clip_id: clip for clip in read_clips(paths.clips)} if paths.clips.is_file() else {}
+    )
+    shown = show(
+        _test_rows(paths), clips, footage, tuple(config.classes), config.normal_class,
+        config.gate.clips, config.evaluate,
+    )  # fmt: skip
+    return Scripted(candidate, old, live, list(footage.values())[:_VIDEOS], config.gate, shown)
+
+
+def _test_rows(paths: Paths) -> list[dict[str, Any]]:
+    """Return the annotations of the frozen test split; none before there is a data set."""
+    path = paths.dataset / ANNOTATIONS
+    return select(*read_annotations(path), "test") if path.is_file() else []
 
 
 def _footage(paths: Paths) -> dict[str, Path]:

@@ -40,12 +40,19 @@ def _what(verdict: Mapping[str, Any]) -> str:
     served, test = verdict["served"], verdict["test"]
     against = f"version {served['version']}, which serves now" if served else "nothing served yet"
     passed = sum(check["passed"] for check in verdict["checks"])
-    clips = f"{test['clips']} test clips" if test["clips"] else "footage without labels"
     return (
-        f"Against {against}, on {clips} of {test['videos']} videos: "
+        f"Against {against}, on {seen(test)} of {test['videos']} videos: "
         f"{passed} of {len(verdict['checks'])} checks passed. "
         f"Precision: {verdict.get('precision', 'fp32')}. Judged {verdict['judged_at']}."
     )
+
+
+def seen(test: Mapping[str, Any]) -> str:
+    """Say what a verdict's model was judged on, without how many videos that is of."""
+    if test["clips"]:
+        return f"{test['clips']} test clips"
+    known = test.get("frames")
+    return f"{known} frames with people who are known" if known else "footage without labels"
 
 
 def _why(verdict: Mapping[str, Any]) -> str:
@@ -62,9 +69,10 @@ def _topic(topic: str, verdict: Mapping[str, Any]) -> str:
     ]
     title = f"<h2>{escape(_TOPICS[topic])}</h2>"
     if not rows:
-        labels = verdict["test"]["clips"] or topic != "quality"
-        why = "what comes before it failed" if labels else "nothing is labeled"
-        return f"{title}<p>Not asked: {why}.</p>"
+        unjudged = verdict["test"].get("unjudged") if topic == "quality" else None
+        if unjudged:
+            return f"{title}<p>Accuracy not judged: {escape(unjudged)}.</p>"
+        return f"{title}<p>Not asked: what comes before it failed.</p>"
     return title + _words(["", "asked", "found"], rows)
 
 
@@ -78,7 +86,9 @@ def _metrics(verdict: Mapping[str, Any]) -> str:
     if not found:
         return ""
     metrics, twin = verdict["metrics"], verdict["metrics"].get("fp32")
-    columns = {"served": _first(metrics)} | ({"its fp32 network": _first(twin)} if twin else {})
+    columns = {metrics.get("against", "served"): _first(metrics)} | (
+        {"its fp32 network": _first(twin)} if twin else {}
+    )
     rows = [
         [name, *(values.get(name, "–") for values in columns.values()), interval(found, name)]
         for name in found
@@ -87,7 +97,26 @@ def _metrics(verdict: Mapping[str, Any]) -> str:
     if twin:
         note += f" The same class as its fp32 network: {twin['agreement']:.1%} of the clips."
     note = f"<p><small>{note}</small></p>"
-    return "<h3>Metrics</h3>" + table(["", *columns, "candidate"], rows) + note
+    return "<h3>Metrics</h3>" + table(["", *columns, "candidate"], rows) + note + _offline(metrics)
+
+
+def _offline(metrics: Mapping[str, Any]) -> str:
+    """Return each recognizer's confusion from pixels, and its agreement with itself offline."""
+    parts = []
+    for name, found in metrics.get("recognizers", {}).items():
+        rows = [
+            [label, *map(str, counts)]
+            for label, counts in zip(metrics["classes"], found["confusion"], strict=True)
+        ]
+        said = (
+            f"n = {found['clips']} clips. Right from pixels: {found['right']}; offline, on what "
+            f"the stages made of the same clips: {found['right_offline']}. The same class in "
+            f"{found['agreement']:.1%} of the clips; probabilities differ by {found['shift']:.3f} "
+            "a clip."
+        )
+        header = ["labeled ↓ said →", *metrics["classes"]]
+        parts.append(f"<h3>{escape(name)}</h3>{table(header, rows)}<p><small>{said}</small></p>")
+    return "".join(parts)
 
 
 def _first(figures: Mapping[str, Any]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from vigil.release.gate.check import Check, Feeds
 from vigil.session import Array
 
 _TOPIC = "quality"
+NOTHING_SERVED = "nothing is served yet; the candidate's metrics are in the table"
 _PART = 64  # clips, and rows, handed over at once; a session cuts them to what the model takes
 
 
@@ -117,8 +118,7 @@ def quality(
         "differences": [],
     }
     if first is None:
-        detail = "nothing is served yet; the candidate's metrics are in the table"
-        return [Check(_TOPIC, "not worse than served", True, detail)], figures
+        return [Check(_TOPIC, "not worse than served", True, NOTHING_SERVED)], figures
     try:
         runs = align((first, split.classes), (second, split.classes))
     except InputError as error:
@@ -130,14 +130,18 @@ def quality(
     ]
     figures["differences"] = [asdict(row) for row in found]
     missing = sorted(set(gate.margins) - {row.metric for row in found})
-    checks = [_judge(row, gate.margins[row.metric], against) for row in found]  # type: ignore[index]
+    checks = [
+        judge_difference(row, gate.margins[row.metric], against)  # type: ignore[index]
+        for row in found
+    ]
     if missing:
         detail = f"not defined on this split: {', '.join(missing)}"
         checks.append(Check(_TOPIC, "every metric is defined", False, detail))
     return checks, figures
 
 
-def _judge(row: Difference, margin: float, against: str) -> Check:
+def judge_difference(row: Difference, margin: float, against: str) -> Check:
+    """Let a difference pass that is no loss beyond noise and no larger loss than `margin`."""
     gap = row.second - row.first
     passed = row.verdict != "worse" and gap >= -margin
     detail = (

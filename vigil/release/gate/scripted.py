@@ -2,8 +2,8 @@
 
 What it proves: its published networks are those it was made for; on the project's footage it
 answers, over HTTP and gRPC, in any chunks and beside other streams, what the same code answers in
-this process with ONNX Runtime. **What it does not prove: that the recognizers are right**; each of
-them has its own gate, with labels.
+this process with ONNX Runtime; and, where test clips are labeled, that it is as often right as the
+served version, see `pixels`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from vigil.release.gate.judging import (
     on_server,
     verdict,
 )
+from vigil.release.gate.pixels import Shown, judge_clips
 from vigil.release.live import LiveModel
 from vigil.serving.behaviour.result import Behaviour, joined
 from vigil.serving.behaviour.spec import FILE, BehaviourSpec, Network, read_spec
@@ -52,6 +53,7 @@ NOTE = (
     "that its recognizers are right is not; each of them has a gate of its own."
 )
 _SECONDS = 5.0  # of a video
+_TIMEOUT_S = 120.0  # of one request
 _CHUNKS = (5, 64)  # frames; however a stream is cut, it answers the same
 Footage = tuple[NDArray[np.uint8], NDArray[np.float64]]
 
@@ -65,7 +67,8 @@ class Scripted:
         served: what it would replace; None where nothing is served yet.
         live: the published models by name, the same object each time.
         videos: the footage.
-        params: tolerance, and the largest slowdown.
+        params: tolerance, margins, and the largest slowdown.
+        shown: labeled test clips; or why nothing is judged on labels.
     """
 
     candidate: Candidate
@@ -73,13 +76,14 @@ class Scripted:
     live: Callable[[str], LiveModel]
     videos: Sequence[Path]
     params: GateSection
+    shown: Shown | str
 
 
 def judge_scripted(case: Scripted, startup_timeout_s: float) -> dict[str, Any]:
     """Hold the served way from pixels to behavior against the stages' code.
 
     Returns:
-        The verdict, see `vigil.release.gate.judging.judge`; without metrics.
+        The verdict, see `vigil.release.gate.judging.judge`; its metrics are by recognizer.
     """
     checks = _contract(case)
     figures: Figures = {"metrics": {}, "speed": {}}
@@ -95,8 +99,13 @@ def judge_scripted(case: Scripted, startup_timeout_s: float) -> dict[str, Any]:
         found, figures = on_server(case.candidate, case.served, startup_timeout_s, ask, lay_out)
         checks += found
     digest = hashlib.sha256("".join(map(file_hash, case.videos)).encode()).hexdigest()
-    test = {"clips": 0, "videos": len(case.videos), "sha256": digest}
-    return verdict(case.candidate, case.served, test, [NOTE], checks, figures)
+    if isinstance(case.shown, str):
+        note = NOTE
+        test: dict[str, Any] = {"clips": 0, "videos": len(case.videos), "unjudged": case.shown}
+    else:
+        note, test = case.shown.note, case.shown.test
+        digest = hashlib.sha256((digest + test["sha256"]).encode()).hexdigest()
+    return verdict(case.candidate, case.served, test | {"sha256": digest}, [note], checks, figures)
 
 
 def networks_of(spec: BehaviourSpec) -> list[Network]:
@@ -154,12 +163,22 @@ def _ask(
     )
     checks = []
     for protocol, url in protocols:
-        with Client(url, protocol, timeout_s=120) as client:
+        with Client(url, protocol, timeout_s=_TIMEOUT_S) as client:
             for chunk in _CHUNKS:
                 name = f"Triton over {protocol.upper()} = the stages' code, {chunk} frames at once"
                 checks.append(_same(name, partial(_streams, client, footage, chunk), wanted, case))
-    speed, figures = _speed(case, server, footage[0])
-    return [*checks, speed], figures
+    metrics: dict[str, Any] = {}
+    if not isinstance(case.shown, str):
+        specs = {CANDIDATE: spec}
+        if case.served is not None:
+            specs[SERVED] = read_spec(case.served.files.files[FILE])
+        with Client(server.grpc_url, timeout_s=_TIMEOUT_S) as client:
+            found, metrics = judge_clips(
+                case.shown, specs, client, partial(_session, case), case.params
+            )
+        checks += found
+    speed = _speed(case, server, footage[0])
+    return [*checks, speed], {"metrics": metrics, "speed": {}}
 
 
 def _session(case: Scripted, network: Network) -> OnnxSession:
@@ -222,11 +241,11 @@ def _gap(found: Behaviour, wanted: Behaviour) -> float:
     return worst
 
 
-def _speed(case: Scripted, server: EmbeddedTriton, footage: Footage) -> tuple[Check, Figures]:
+def _speed(case: Scripted, server: EmbeddedTriton, footage: Footage) -> Check:
     """Send one video in turns to candidate and served version, a whole video a request."""
     names = [CANDIDATE, SERVED] if case.served else [CANDIDATE]
     spent: dict[str, list[float]] = {name: [] for name in names}
-    with Client(server.grpc_url, timeout_s=120) as client:
+    with Client(server.grpc_url, timeout_s=_TIMEOUT_S) as client:
         for turn in range(case.params.rounds):
             for name in names if turn % 2 else reversed(names):
                 began = perf_counter()
@@ -240,7 +259,7 @@ def _speed(case: Scripted, server: EmbeddedTriton, footage: Footage) -> tuple[Ch
             f", {middle[CANDIDATE] / middle[SERVED]:.2f} times the served model's, "
             f"{case.params.max_slowdown:g} allowed"
         )
-    return Check("speed", "latency of a whole video", fast, detail), {"metrics": {}, "speed": {}}
+    return Check("speed", "latency of a whole video", fast, detail)
 
 
 def _footage(video: Path) -> Footage:

@@ -1,9 +1,10 @@
-"""The gate for networks that nobody labeled anything for: the detector, the pose network, CLIP.
+"""The gate for networks of the perception stages: the detector, the pose network, CLIP.
 
 What it proves: the files fit together and keep what callers know; Triton computes what ONNX Runtime
 computes row by row, however requests are batched, on the project's own footage; one broken row
-harms no other; it is not slower. **What it does not prove: that people are found.** How far its
-outputs lie from the served version's is told, and judged by nobody.
+harms no other; it is not slower; and, where it is known who is in the test videos, that people are
+found as well as by the served version. **Where nothing is known it does not prove that people are
+found.** How far its outputs lie from the served version's is told, and judged by nobody.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from vigil.release.gate.judging import (
     verdict,
 )
 from vigil.release.gate.parity import parity, reference
+from vigil.release.gate.people import Known, judge_people
 from vigil.release.gate.speed import speed
 from vigil.serving.repository import read_config
 from vigil.serving.server import EmbeddedTriton
@@ -51,6 +53,7 @@ class Unlabeled:
         feeds: arrays of N rows by input name, as the stages ask.
         videos: of how many videos they are.
         params: tolerance and the load.
+        known: footage of which it is known who is there; or why nothing is known.
     """
 
     candidate: Candidate
@@ -58,18 +61,20 @@ class Unlabeled:
     feeds: Mapping[str, Array]
     videos: int
     params: GateSection
+    known: Known | str
 
 
 def judge_unlabeled(case: Unlabeled, startup_timeout_s: float) -> dict[str, Any]:
     """Hold a network against ONNX Runtime, and against the served one as a caller sees it.
 
     Returns:
-        The verdict, see `vigil.release.gate.judging.judge`; without metrics.
+        The verdict, see `vigil.release.gate.judging.judge`; its metric, where there is one, is
+        average precision.
     """
     served = case.served
     checks = plain(case.candidate, served.files if served else None)
     figures: Figures = {"metrics": {}, "speed": {}}
-    notes = [NOTE]
+    notes = [NOTE if isinstance(case.known, str) else case.known.note]
     if all(check.passed for check in checks):
         found, figures = on_server(
             case.candidate, served, startup_timeout_s, lambda server: _ask(case, server, notes)
@@ -77,6 +82,10 @@ def judge_unlabeled(case: Unlabeled, startup_timeout_s: float) -> dict[str, Any]
         checks += found
     digest = hashlib.sha256(b"".join(_bytes(case.feeds[name]) for name in sorted(case.feeds)))
     test = {"clips": 0, "videos": case.videos, "sha256": digest.hexdigest()}
+    if isinstance(case.known, str):
+        test["unjudged"] = case.known
+    else:
+        test |= {"frames": figures.pop("frames", 0), "videos": len(case.known.truths)}
     return verdict(case.candidate, served, test, notes, checks, figures)
 
 
@@ -93,12 +102,17 @@ def _ask(case: Unlabeled, server: EmbeddedTriton, notes: list[str]) -> tuple[lis
         "Triton over gRPC": candidate.run,
     }
     checks = parity(right, runs, sizes(read_config(case.candidate.folder)))
-    if case.served is not None:
-        notes.append(_distance(right.answers, TritonSession(grpc, SERVED, "grpc"), case.feeds))
+    served = TritonSession(grpc, SERVED, "grpc") if case.served else None
+    if served is not None:
+        notes.append(_distance(right.answers, served, case.feeds))
+    figures: Figures = {"metrics": {}}
+    if not isinstance(case.known, str):
+        found, figures["metrics"], figures["frames"] = judge_people(case.known, candidate, served)
+        checks += found
     names = [CANDIDATE, SERVED] if case.served else [CANDIDATE]
     rows = [right.take(np.array([i])) for i in range(right.count)]
     fast, latency = speed({"http": http, "grpc": grpc}, names, rows, params)
-    return [*checks, *fast], {"metrics": {}, "speed": latency}
+    return [*checks, *fast], figures | {"speed": latency}
 
 
 def _distance(
