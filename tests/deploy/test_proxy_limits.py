@@ -112,11 +112,20 @@ def test_a_client_has_so_many_requests_at_a_time(triton: RestrictedTriton, tmp_p
     begun = (f"POST {INFER} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
              "content-length: 5000\r\n\r\n").encode()  # fmt: skip
     with Proxy(tmp_path, triton.http_url, triton.grpc_url, at_once=2) as proxy:
-        with proxy.connect() as first, proxy.connect() as second:
-            first.sendall(begun)
-            second.sendall(begun)
-            proxy.wait_until(lambda: ask(proxy, "GET", "/v2", **BEARER)[0] == 429)
-            assert ask(proxy, "GET", "/v2", authorization=f"Bearer {OTHER}")[0] == 200
+
+        def refuses_a_third() -> bool:
+            """Begin two requests, whose bodies the proxy awaits for five seconds, and ask again."""
+            with proxy.connect() as first, proxy.connect() as second:
+                until = time.monotonic() + 4
+                first.sendall(begun)
+                second.sendall(begun)
+                while time.monotonic() < until:
+                    if ask(proxy, "GET", "/v2", **BEARER)[0] == 429:
+                        assert ask(proxy, "GET", "/v2", authorization=f"Bearer {OTHER}")[0] == 200
+                        return True
+            return False
+
+        proxy.wait_until(refuses_a_third)
         proxy.wait_until(lambda: ask(proxy, "GET", "/v2", **BEARER)[0] == 200)
 
 

@@ -54,7 +54,7 @@ def classes_of(body: bytes, headers: Mapping[str, str]) -> list[int]:
             body, header_length=None if length is None else int(length)
         )
     except Exception as error:  # whatever a candidate answers, the caller gets a good answer
-        raise ServerError(f"expected an answer of KServe v2: {error}") from error
+        raise ServerError(f"{OUTPUT}: expected them in the answer: {error}") from error
     return most_probable(result)
 
 
