@@ -28,7 +28,8 @@ def test_batches_are_tried_only_where_the_device_gains() -> None:
     assert {(one.batch, one.rows) for one in flat} == {(1, 0), (16, 1)}
     assert {(one.instances, one.threads) for one in flat} == {(1, 1), (1, 4), (2, 2), (4, 1)}
     steep = settings({1: 1.0, 4: 2.0, 16: 5.0, 32: 4.9}, 1, PARAMS)
-    assert steep == [Setting(1, 1, 1, 0), Setting(1, 1, 16, 0), Setting(1, 1, 16, 2000)]
+    assert steep == [Setting(1, 1, 1, 0), Setting(1, 1, 16, 0), Setting(1, 1, 16, 2000),
+                     Setting(1, 1, 32, 0, rows=1)]  # fmt: skip
 
 
 def test_of_equally_fast_settings_the_soonest_alone_is_chosen() -> None:

@@ -123,15 +123,14 @@ def batch_gains(session: OnnxSession, row: Feeds, most: int, seconds: float) -> 
 def settings(gains: Mapping[int, float], cores: int, params: TuneServingSection) -> list[Setting]:
     """Return the settings worth a trial: as many threads as cores, and batches where they gain.
 
-    Where the device gains nothing, requests may still travel together and be run row by row.
+    Requests may always travel together and be run row by row: one core may gain by a batch from
+    which all cores at once, that share caches and memory, do not.
     """
     pairs = {(1, 1), (1, cores), (cores, 1), (max(cores // 2, 1), min(2, cores))}
     best = max(gains, key=lambda size: gains[size])
-    ways = {(1, 0, 0)}  # batch, delay, rows
+    ways = {(1, 0, 0), (max(gains), 0, 1)}  # batch, delay, rows
     if gains[best] >= params.least_gain:
         ways |= {(best, delay, 0) for delay in params.delays_us}
-    else:
-        ways.add((max(gains), 0, 1))
     return sorted(
         Setting(instances, threads, batch, delay, rows)
         for instances, threads in pairs
