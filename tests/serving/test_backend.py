@@ -90,7 +90,7 @@ def generic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTriton
         'output { name: "y" data_type: TYPE_FP32 dims: [8] }'
     )
     networks.company(folder / "pieces" / "1" / "model.onnx")
-    patient = "dynamic_batching { preferred_batch_size: 5 max_queue_delay_microseconds: 500000 }"
+    patient = "dynamic_batching { preferred_batch_size: 5 max_queue_delay_microseconds: 20000000 }"
     pieces = parameters({"rows_per_run": "2"})
     networks.configure(folder / "pieces", "x FP32 1", "y FP32 1", 8, f"{patient}\n{pieces}")
     names = ["rows", "whole", "guessed", "scaled", "tuned", "words", "fixed", "half", "pieces"]
