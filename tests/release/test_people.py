@@ -149,7 +149,10 @@ def test_boxes_alone_judge_no_joints(project: Project) -> None:
 
 def test_a_file_that_is_no_ground_truth_is_one_clear_line(project: Project) -> None:
     path = project.root / project.config.gate.ground_truth / "v3.json.gz"
-    for content in (b"", gzip.compress(b"{}"), gzip.compress(b'{"persons": {"frame": [0]}}')):
+    half = truth("v3", STARTS[3])
+    del half["persons"]["visibility"]
+    contents = [b"{}", b'{"persons": {"frame": [0]}}', json.dumps(half).encode()]
+    for content in (b"", *map(gzip.compress, contents)):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"v3\.json\.gz: expected who is in a video"):
             gather(project, "yolo11-seg")

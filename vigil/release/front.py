@@ -111,14 +111,14 @@ class Front:
         except (ClientError, ServerUnavailable) as error:
             return _refusal(503, f"the server does not answer: {error}")
 
-    async def _sampled(self, model: str, held: Split, request: web.Request) -> Answer:
+    async def _sampled(self, asked: str, held: Split, request: web.Request) -> Answer:
         """Let the trial answer, where the request is one that both models may be asked."""
         body, headers = await request.read(), _kept(request.headers)
 
         async def ask(model: str, limit_s: float | None = None) -> Answer:
             return await self._ask(model, body, headers, limit_s)
 
-        return await (held.answer(ask) if can_compare(body, headers) else ask(model))
+        return await (held.answer(ask) if can_compare(body, headers) else ask(asked))
 
     async def _passed(self, request: web.Request) -> web.StreamResponse:
         """Pass a request and its answer on, piece by piece."""

@@ -126,8 +126,9 @@ def _read(path: Path) -> Truth:
             len(columns) != 1
             or truth["n_frames"] < 1
             or not {"frame", "xyxy"} <= set(truth["persons"])
+            or ("keypoints" in truth["persons"]) != ("visibility" in truth["persons"])
         ):
-            raise ValueError("no frames, or columns of unequal length")
+            raise ValueError("no frames, a column missing, or columns of unequal length")
     except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path}: expected who is in a video, got {error!r}") from error
     return truth
