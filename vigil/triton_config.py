@@ -25,8 +25,8 @@ _BATCHING = (
     "travel together.\ndynamic_batching { max_queue_delay_microseconds: 0 }"
 )
 _ROWS = """
-# Of what travels together so many rows are run at once: the way is shared, and a core's caches hold
-# few rows of a graph network. Only the embedded server's backend knows this.
+# What travels together shares the way, and is run so many rows at once: a graph network gains
+# nothing by more when every core is busy. Only the embedded server's backend knows this.
 parameters { key: "rows_per_run"  value: { string_value: "$rows" } }"""
 _WHY = """\
 # One instance per core, one thread each: two instances with default threads take twice the CPU."""
