@@ -127,7 +127,7 @@ def test_a_callers_metadata_and_deadline_go_on_but_no_key(held: bool) -> None:
     told = [(key, value) for key, value in behind.metadata if key != "user-agent"]
     assert Counter(told) == Counter(mine * (2 if held else 1))
     assert behind.left[0] is not None
-    assert 15 < behind.left[0] <= 20
+    assert 15 < behind.left[0] < 21  # 20; gRPC rounds up by tenths of a second on each way
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["no trial", "a trial"])
