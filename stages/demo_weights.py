@@ -22,6 +22,7 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
         arguments.epochs,
         arguments.minutes,
         arguments.scenes,
+        arguments.rendered_scenes,
         arguments.crop_scenes,
         arguments.film_scenes,
     )
@@ -43,6 +44,7 @@ if __name__ == "__main__":
         ("--images", {"type": int, "default": 7000, "help": "rendered training images"}),
         ("--epochs", {"type": int, "default": 10, "help": "passes of YOLO11 over the images"}),
         ("--scenes", {"type": int, "default": 4000, "help": "simulated scenes for ProtoGCN"}),
+        ("--rendered-scenes", {"type": int, "default": 400, "help": "rendered ones besides"}),
         ("--crop-scenes", {"type": int, "default": 1500, "help": "rendered scenes for CLIP"}),
         (
             "--film-scenes",

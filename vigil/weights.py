@@ -25,7 +25,7 @@ from vigil.items import file_hash
 from vigil.schema import write_json
 
 MIRROR_VARIABLE = "VIGIL_WEIGHTS"
-_SHIPPED = Path(__file__).parent / "demo" / "weights"
+SHIPPED = Path(__file__).parent / "demo" / "weights"
 _CHUNK = 1 << 20
 _TIMEOUT_S = 60
 
@@ -110,7 +110,7 @@ def fetch(item: Entry, folder: Path, say: Callable[[str], None] = lambda _: None
 
 
 def _shipped(item: Entry) -> Path:
-    path = _SHIPPED / item.file
+    path = SHIPPED / item.file
     if not path.is_file():
         raise ModelError(f"weights: {item.name}: expected {path}, got none; run make demo-weights")
     return path

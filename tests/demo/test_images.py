@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vigil.demo.annotations import MIN_FRACTION
+from vigil.demo.disturbances import tilt
 from vigil.demo.images import SPLITS, make_images, scene_seeds
 
 
@@ -65,3 +66,15 @@ def test_workers_give_the_same_images_as_one_process(made: Path, tmp_path: Path)
     assert again.read_text() == made.read_text()
     for path in (made.parent / "images").iterdir():
         assert path.read_bytes() == (tmp_path / "images" / path.name).read_bytes()
+
+
+def test_where_falls_are_asked_for_people_lie(tmp_path: Path) -> None:
+    def lying(falls: float) -> float:
+        made = make_images(tmp_path / str(falls), 24, 7, "val", workers=1, falls=falls)
+        rows = json.loads(made.read_text())["annotations"]
+        joints = np.array([row["keypoints"] for row in rows], float).reshape(-1, 1, 17, 3)[..., :2]
+        images = np.array([row["image_id"] for row in rows])
+        return len(set(images[tilt(joints)[:, 0] > 0.3].tolist())) / 24
+
+    assert lying(1.0) >= 0.75
+    assert lying(0.0) <= 0.25

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from tests.skeletons import config, write_set
-from vigil.demo.train_protogcn import pretrain, pretraining
+from vigil.dataset import read_annotations, select, write_annotations
+from vigil.demo.train_protogcn import join, pretrain, pretraining
 from vigil.models import store
 from vigil.training import train
 
@@ -25,3 +27,17 @@ def test_a_tiny_pretraining_gives_weights_that_another_training_begins_with(tmp_
     learned = [key for key in before if "running" not in key and "tracked" not in key]
     for key in learned:
         np.testing.assert_allclose(after[key], before[key], atol=1e-5)
+
+
+def test_rendered_windows_are_learned_from_twice_and_alone_held_out(tmp_path: Path) -> None:
+    write_set(tmp_path / "simulated.pkl")
+    splits, rows = read_annotations(tmp_path / "simulated.pkl")
+    drawn = [row | {"frame_dir": f"drawn_{place}"} for place, row in enumerate(rows)]
+    names = [row["frame_dir"] for row in drawn]
+    parts: dict[str, list[str]] = {"train": names[2:], "val": names[:2], "test": []}
+    write_annotations(tmp_path / "rendered.pkl", parts, drawn)
+    joined = join(tmp_path / "simulated.pkl", tmp_path / "rendered.pkl", tmp_path / "joined.pkl")
+    found = read_annotations(joined)
+    train = [row["frame_dir"].split("#")[0] for row in select(*found, "train")]
+    assert [row["frame_dir"] for row in select(*found, "val")] == names[:2]
+    assert Counter(train) == Counter([*splits["train"], *names[2:], *names[2:]])

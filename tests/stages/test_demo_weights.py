@@ -29,6 +29,8 @@ def test_one_command_trains_every_network_into_the_folder_asked_for(tmp_path: Pa
         "0.02",
         "--scenes",
         "24",
+        "--rendered-scenes",
+        "2",
         "--crop-scenes",
         "24",
         "--film-scenes",

@@ -154,7 +154,7 @@ def _found(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generato
     return np.asarray(enough & (ndtr(_lasting(enough.shape, 0.9, rng)) >= lost), bool)
 
 
-def _tilt(uv: Floats) -> Floats:
+def tilt(uv: Floats) -> Floats:
     """Return (A, T) how much each person lies, 0 upright to 1, by the torso in the picture."""
     torso = uv[:, :, 5:7].mean(2) - uv[:, :, 11:13].mean(2)
     angle = np.degrees(np.arctan2(np.abs(torso[..., 0]), -torso[..., 1]))
@@ -173,7 +173,7 @@ def _shake(
     level = level * np.where(unsure, 2.0, 1.0)[..., None]
     noise = np.sqrt(0.7) * _lasting(uv.shape, 0.85, rng) + np.sqrt(0.3) * rng.normal(0, 1, uv.shape)
     noise *= np.where(_lasting(uv.shape[:3], 0.8, rng) > 1.6, 3.0, 1.0)[..., None]
-    lying = _tilt(uv)[..., None, None]
+    lying = tilt(uv)[..., None, None]
     slow = how.lying * _lasting(uv.shape, 0.97, rng)
     moved = uv + level * extent * ((1 - lying) * noise + lying * slow)
     swapped = np.zeros((people, frames), bool)
@@ -201,8 +201,8 @@ def _break(
 ) -> None:
     """Give people new identities at a random moment, and in the middle of a fall."""
     frames = uv.shape[1]
-    tilt = _tilt(uv)
-    change = np.abs(np.diff(tilt, axis=1, prepend=tilt[:, :1]))
+    lying = tilt(uv)
+    change = np.abs(np.diff(lying, axis=1, prepend=lying[:, :1]))
     for person in range(len(uv)):
         if rng.random() < how.broken:
             identity[person, rng.integers(frames) :] += _BREAK_OFFSET

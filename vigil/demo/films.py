@@ -8,7 +8,6 @@ of the errors of a detector and a tracker are made. Does not know: how a network
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,14 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vigil.clips import propose_clips
 from vigil.config import Config
 from vigil.dataset import ANNOTATIONS, EMBEDDINGS, write_annotations
 from vigil.demo.clip_data import SCENES_PER_ROOM
-from vigil.demo.labels import label_windows
+from vigil.demo.windows import labeled_windows
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.perception import clip_network
-from vigil.schema import JOINTS, Clip, Timeline, Tracks
+from vigil.schema import JOINTS, Clip
 from vigil.tokens import Row
 
 CLIP: Final = "demo/clip"
@@ -74,20 +72,11 @@ def windows(scene: Scene, columns: Columns, config: Config) -> Iterator[Row]:
         config: classes, and the windows' length and stride.
     """
     video_id = f"sim_{scene.seed:09d}"
-    head, none = (video_id, scene.width, scene.height), np.zeros(0, np.int32)
-    timeline = Timeline(*head, np.arange(scene.n_frames) / scene.fps)
-    nobody = Tracks(*head, none, np.zeros(0), none, np.zeros((0, 4), np.float32),
-                    np.zeros(0, np.float32))  # fmt: skip
-    truth = {"video_id": video_id, "width": scene.width, "height": scene.height,
-             "fps": scene.fps, "n_frames": scene.n_frames,
-             "events": [asdict(event) for event in scene.events]}  # fmt: skip
-    named = label_windows(truth, config.clips, config.normal_class)
-    names = {label.clip_id: label.label for label in named}
-    for clip in propose_clips(timeline, nobody, config.clips):
+    for clip, label in labeled_windows(scene, video_id, config.clips, config.normal_class):
         inside = (columns["time_s"] >= clip.start_s) & (columns["time_s"] < clip.end_s)
-        if names.get(clip.clip_id) in config.classes and inside.any():
+        if label in config.classes and inside.any():
             own = {name: values[inside] for name, values in columns.items()}
-            yield _row(clip, config.classes.index(names[clip.clip_id]), scene, own)
+            yield _row(clip, config.classes.index(label), scene, own)
 
 
 def _row(clip: Clip, label: int, scene: Scene, columns: Columns) -> Row:

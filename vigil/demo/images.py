@@ -19,12 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vigil.demo.annotations import CATEGORY, coco_annotations
+from vigil.demo.disturbances import tilt
+from vigil.demo.world.behaviors import FAINT
 from vigil.demo.world.scenes import Scene, make_scene
 
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000
+_FALLING, _INSIDE = 0.3, 0.5  # least tilt, and share of the joints that lie in the picture
 IMAGES_PER_ROOM = 4  # people and motion differ in every image, the room and camera in every fourth
 
 
@@ -44,21 +48,31 @@ def scene_seeds(split: str, seed: int, n: int) -> list[int]:
 _LAST: list[Scene] = []  # the worker's last scene, whose drawn room the next one may share
 
 
-def make_image(scene_seed: int, image_id: int, folder: Path) -> dict[str, Any]:
-    """Render a random frame of a scene to `folder`; return its COCO image and annotations."""
+def make_image(scene_seed: int, image_id: int, folder: Path, falls: float = 0.0) -> dict[str, Any]:
+    """Render a random frame of a scene to `folder`; return its COCO image and annotations.
+
+    Args:
+        scene_seed: of the scene.
+        image_id: its number.
+        folder: where to.
+        falls: chance that somebody falls in the scene, and lies or is about to on the frame.
+    """
     room_seed = scene_seed - scene_seed % IMAGES_PER_ROOM
     import cv2
 
     rng = np.random.default_rng([scene_seed, 9])
-    scene = make_scene(scene_seed, scene_seed=room_seed, camera_seed=room_seed)
+    chance = np.random.default_rng([scene_seed, 10])
+    behavior = str(chance.choice(FAINT)) if chance.random() < falls else None
+    scene = make_scene(scene_seed, behavior, scene_seed=room_seed, camera_seed=room_seed)
     if _LAST:
         scene.share_backdrop(_LAST[0])
     _LAST[:] = [scene]
-    image, truth = scene.render(int(rng.integers(scene.n_frames)))
+    moments = np.arange(scene.n_frames) if behavior is None else _fallen(scene)
+    image, truth = scene.render(int(rng.choice(moments)))
     for _ in range(3):
         if len(truth.track_ids) or rng.random() < 0.1:
             break
-        image, truth = scene.render(int(rng.integers(scene.n_frames)))
+        image, truth = scene.render(int(rng.choice(moments)))
     name = f"{scene_seed:09d}.jpg"
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 95))]
     cv2.imwrite(str(folder / name), image[..., ::-1], quality)
@@ -67,9 +81,19 @@ def make_image(scene_seed: int, image_id: int, folder: Path) -> dict[str, Any]:
     return {"image": record, "annotations": coco_annotations(truth, image_id)}
 
 
-def _make_numbered(task: tuple[int, int], folder: Path) -> dict[str, Any]:
+def _fallen(scene: Scene) -> NDArray[np.intp]:
+    """Return the frames on which somebody in the picture lies or is about to; all if none does."""
+    times = np.arange(scene.n_frames) / scene.fps
+    joints = [actor.body.keypoints(actor.frames(times)) for actor in scene.actors]
+    uv, depth = scene.camera.project(np.stack(joints))
+    inside = ((depth > 0) & (uv >= 0).all(-1) & (uv < (scene.width, scene.height)).all(-1)).mean(-1)
+    found = np.flatnonzero(((tilt(uv) > _FALLING) & (inside > _INSIDE)).any(0))
+    return found if len(found) else np.arange(scene.n_frames)
+
+
+def _make_numbered(task: tuple[int, int], folder: Path, falls: float) -> dict[str, Any]:
     """Unpack (image id, scene seed) for a worker."""
-    return make_image(task[1], task[0], folder)
+    return make_image(task[1], task[0], folder, falls)
 
 
 def _one_thread() -> None:
@@ -80,8 +104,9 @@ def _one_thread() -> None:
 
 
 def make_images(
-    out_dir: Path | str, n_images: int, seed: int, split: str, workers: int | None = None
-) -> Path:
+    out_dir: Path | str, n_images: int, seed: int, split: str, workers: int | None = None,
+    falls: float = 0.0,
+) -> Path:  # fmt: skip
     """Write `images/*.jpg` and `annotations.json` (COCO with keypoints and masks).
 
     Persons hardly visible are marked `iscrowd=1`. Images that already exist are rendered again.
@@ -92,6 +117,7 @@ def make_images(
         seed: which part of the split, 0 to 99.
         split: train, val, test or footage.
         workers: processes; all cores when None.
+        falls: see `make_image`.
 
     Returns:
         The path of `annotations.json`.
@@ -102,7 +128,7 @@ def make_images(
     tasks = list(enumerate(scene_seeds(split, seed, n_images), start=1))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for row in _run(tasks, folder, workers or os.cpu_count() or 1):
+    for row in _run(tasks, folder, workers or os.cpu_count() or 1, falls):
         images.append(row["image"])
         for annotation in row["annotations"]:
             annotations.append({"id": len(annotations) + 1, **annotation})
@@ -119,9 +145,11 @@ def make_images(
     return path
 
 
-def _run(tasks: list[tuple[int, int]], folder: Path, workers: int) -> Iterator[dict[str, Any]]:
+def _run(
+    tasks: list[tuple[int, int]], folder: Path, workers: int, falls: float
+) -> Iterator[dict[str, Any]]:
     """Make the images, in order."""
-    work = partial(_make_numbered, folder=folder)
+    work = partial(_make_numbered, folder=folder, falls=falls)
     if workers <= 1:
         yield from map(work, tasks)
         return
@@ -138,8 +166,9 @@ def main() -> None:
     parser.add_argument("--split", choices=sorted(SPLITS), default="train")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--falls", type=float, default=0.0, help="share in which somebody falls")
     args = parser.parse_args()
-    make_images(args.out, args.n, args.seed, args.split, args.workers)
+    make_images(args.out, args.n, args.seed, args.split, args.workers, args.falls)
 
 
 if __name__ == "__main__":

@@ -16,25 +16,23 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vigil.clips import propose_clips
 from vigil.config import ClipsSection, Config, load
-from vigil.dataset import annotation, write_annotations
+from vigil.dataset import write_annotations
 from vigil.demo.disturbances import Disturbance, disturb
 from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
-from vigil.demo.labels import label_windows
 from vigil.demo.strain import Strained, strained
+from vigil.demo.windows import skeleton_windows
 from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.perception.smoothing import smooth
-from vigil.schema import JOINTS, Skeletons, Timeline, Tracks
+from vigil.schema import JOINTS, Skeletons
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,23 +82,8 @@ def rows(
     are averaged over time as the stage `skeletons` does it, see `vigil.perception.smoothing`.
     """
     scene = make_scene(seed, _behavior(seed, classes), fps=FPS)
-    video_id = f"sim_{seed:09d}"
-    found = smooth(skeletons(scene, video_id, how, seed), smooth_s)
-    if not len(found.frame):
-        return []
-    head = (video_id, scene.width, scene.height)
-    timeline = Timeline(*head, np.arange(scene.n_frames) / scene.fps)
-    nobody = Tracks(*head, np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int32),
-                    np.zeros((0, 4), np.float32), np.zeros(0, np.float32))  # fmt: skip
-    truth = {"video_id": video_id, "width": scene.width, "height": scene.height,
-             "fps": scene.fps, "n_frames": scene.n_frames,
-             "events": [asdict(event) for event in scene.events]}  # fmt: skip
-    names = {label.clip_id: label.label for label in label_windows(truth, clips, normal)}
-    return [
-        annotation(clip, list(classes).index(names[clip.clip_id]), video_id, found, timeline)
-        for clip in propose_clips(timeline, nobody, clips)
-        if names.get(clip.clip_id) in classes
-    ]
+    found = smooth(skeletons(scene, scene_id(seed), how, seed), smooth_s)
+    return skeleton_windows(scene, found, clips, classes, normal)
 
 
 def _behavior(seed: int, classes: Sequence[str]) -> str | None:
@@ -141,13 +124,28 @@ def simulate(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or os.cpu_count() or 1, context) as pool:
         parts = list(pool.map(work, seeds, chunksize=16))
-    held_out = {f"sim_{number:09d}" for number in seeds[: int(scenes * _VALIDATION_SHARE)]}
-    every = [row for part in parts for row in part]
+    return write_scenes(path, [row for part in parts for row in part], seeds)
+
+
+def write_scenes(path: Path, windows: Sequence[dict[str, Any]], seeds: Sequence[int]) -> int:
+    """Write the windows of scenes, the first twentieth of them for validation; return how many.
+
+    Args:
+        path: where to write.
+        windows: of all scenes.
+        seeds: of the scenes; a scene's video id is `scene_id` of it.
+    """
+    held_out = {scene_id(seed) for seed in seeds[: int(len(seeds) * _VALIDATION_SHARE)]}
     splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    for row in every:
+    for row in windows:
         splits["val" if row["video_id"] in held_out else "train"].append(row["frame_dir"])
-    write_annotations(path, splits, every)
-    return len(every)
+    write_annotations(path, splits, windows)
+    return len(windows)
+
+
+def scene_id(seed: int) -> str:
+    """Return what the scene of a seed is called."""
+    return f"sim_{seed:09d}"
 
 
 def main() -> None:

@@ -1,10 +1,14 @@
 """Pretrain the demo's recognizer on simulated skeletons, thousands of scenes it need not draw.
 
-    python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--init FILE --lr RATE]
+    python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--rendered N]
+        [--init FILE --lr RATE]
 
-The network is the one of `models.protogcn` in `params.yaml`; the training is the ordinary one. A
-killed run goes on from its last epoch when started again. DIR gets `simulated.pkl`,
-`protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes).
+The network is the one of `models.protogcn` in `params.yaml`; the training is the ordinary one.
+`--rendered` adds scenes that are drawn and looked at by the demo's own detector, tracker and pose
+network, see `vigil.demo.rendered`; each of their windows is learned from twice a pass. A killed run
+goes on from its last epoch when started again. DIR gets `simulated.pkl`, `rendered.pkl`,
+`protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes; of the rendered
+ones alone where there are any).
 """
 
 from __future__ import annotations
@@ -16,8 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from vigil.config import Config, load
+from vigil.dataset import read_annotations, select, write_annotations
+from vigil.demo import rendered as looked_at
 from vigil.demo.pretraining import fit
+from vigil.demo.rendered import render
 from vigil.demo.simulated import simulate
+from vigil.weights import SHIPPED
 
 _NAME = "protogcn"
 _LOG = logging.getLogger(__name__)
@@ -36,8 +44,9 @@ def pretraining(config: Config, epochs: int, init: str, lr: float = 0.1) -> Conf
 
 
 def pretrain(
-    out: Path, scenes: int, config: Config, workers: int | None = None, seed: int = 50
-) -> dict[str, Any]:
+    out: Path, scenes: int, config: Config, workers: int | None = None, seed: int = 50,
+    rendered: int = 0, weights: Path = SHIPPED,
+) -> dict[str, Any]:  # fmt: skip
     """Simulate unless that is done, train unless that is done, and measure.
 
     Args:
@@ -45,7 +54,9 @@ def pretrain(
         scenes: how many to simulate.
         config: of `pretraining`.
         workers: processes for the simulation.
-        seed: of the scenes.
+        seed: of the simulated scenes.
+        rendered: how many scenes to draw and look at besides.
+        weights: folder of the networks that look.
 
     Returns:
         Metrics with intervals on the windows of the held-out scenes, and their numbers.
@@ -54,7 +65,35 @@ def pretrain(
     if not annotations.is_file():
         count = simulate(annotations, scenes, config, seed=seed, workers=workers)
         _LOG.info("%d windows of %d scenes", count, scenes)
+    if rendered:
+        seen = out / "rendered.pkl"
+        if not seen.is_file():
+            count = render(seen, rendered, config, weights, workers=workers)
+            _LOG.info("%d windows of %d rendered scenes", count, rendered)
+        annotations = join(annotations, seen, out / "joined.pkl")
     return fit(_NAME, config, annotations, out)
+
+
+def join(simulated: Path, rendered: Path, path: Path) -> Path:
+    """Write an annotation file of both kinds of scenes; only rendered ones are held out.
+
+    Args:
+        simulated: annotation file; its windows for training are taken.
+        rendered: annotation file; those for training are taken twice.
+        path: where to write.
+
+    Returns:
+        `path`.
+    """
+    drawn = read_annotations(rendered)
+    train = select(*drawn, "train")
+    again = [row | {"frame_dir": f"{row['frame_dir']}#2"} for row in train]
+    rows = [*select(*read_annotations(simulated), "train"), *train, *again]
+    held_out = select(*drawn, "val")
+    splits = {"train": [row["frame_dir"] for row in rows], "test": [],
+              "val": [row["frame_dir"] for row in held_out]}  # fmt: skip
+    write_annotations(path, splits, [*rows, *held_out])
+    return path
 
 
 def main() -> None:
@@ -67,13 +106,18 @@ def main() -> None:
     parser.add_argument("--init", default="", help="weights to begin with")
     parser.add_argument("--lr", type=float, default=0.1, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=50, help="of the scenes")
-    parser.add_argument("--workers", type=int, default=None, help="processes that simulate")
+    parser.add_argument("--rendered", type=int, default=0, help="rendered scenes besides")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="networks that look at them")
+    parser.add_argument("--workers", type=int, default=None, help="processes that make scenes")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    for name in (__name__, "vigil.training"):
+    for name in (__name__, looked_at.__name__, "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
     config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
-    metrics = pretrain(options.out, options.scenes, config, options.workers, options.seed)
+    metrics = pretrain(
+        options.out, options.scenes, config, options.workers, options.seed,
+        options.rendered, options.weights,
+    )  # fmt: skip
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _LOG.info("%s", json.dumps(metrics))
 

@@ -14,6 +14,7 @@ from vigil.demo.images import make_images
 from vigil.errors import VigilError
 from vigil.schema import atomic
 
+_FALLS = {"train": 0.5, "val": 0.0}  # share of images on which somebody falls or lies
 _VALIDATION_SHARE = 17.5  # training images, or scenes, per held-out one
 
 
@@ -26,6 +27,7 @@ class Budget:
         epochs: passes of YOLO11 over them.
         minutes: budget of SAM2 and of RTMO by the wall clock, of CLIP in processor time.
         scenes: simulated scenes for ProtoGCN.
+        rendered_scenes: scenes for it that are drawn and looked at by the networks.
         crop_scenes: rendered scenes whose crops CLIP learns from, a few looks each.
         film_scenes: rendered scenes that CLIP and CLIP-GRU learn from, looked at all the time.
     """
@@ -34,6 +36,7 @@ class Budget:
     epochs: int
     minutes: float
     scenes: int
+    rendered_scenes: int
     crop_scenes: int
     film_scenes: int
 
@@ -65,7 +68,7 @@ def train_all(
     for split, count in (("train", budget.images), ("val", held_out)):
         if not (work / "images" / split).exists():
             say(f"rendering {count} {split} images")
-            _render(work / "images" / split, split, count, workers)
+            _render(work / "images" / split, split, count, workers, _FALLS[split])
     _crops(work / "crops", budget, workers, say)
     for name, command in trainings(work, budget, params, out):
         say(command[0])
@@ -86,7 +89,8 @@ def trainings(
     """Return (network, module and options) of every training, in the order they run."""
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(budget.minutes)]
     crops = ["--data", str(work / "crops"), *minutes]
-    scenes = ["--params", params, "--scenes", str(budget.scenes)]
+    scenes = ["--params", params, "--scenes", str(budget.scenes),
+              "--rendered", str(budget.rendered_scenes), "--weights", str(out)]  # fmt: skip
     return [
         ("yolo11n", ["vigil.demo.train_yolo", *data, "--epochs", str(budget.epochs)]),
         ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
@@ -112,9 +116,9 @@ def _crops(work: Path, budget: Budget, workers: int | None, say: Callable[[str],
                 make_crops(folder, count, 3 if every_s else 2, split, workers, every_s=every_s)
 
 
-def _render(folder: Path, split: str, count: int, workers: int | None) -> None:
+def _render(folder: Path, split: str, count: int, workers: int | None, falls: float) -> None:
     """Render the images of one split; the folder appears only when it is complete."""
     partial = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
-    make_images(partial, count, seed=1, split=split, workers=workers)
+    make_images(partial, count, seed=1, split=split, workers=workers, falls=falls)
     partial.rename(folder)
