@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import torch
+from safetensors.torch import load_file
 
 from tests.skeletons import config, write_set
 from vigil.dataset import read_annotations, select, write_annotations
@@ -41,3 +44,27 @@ def test_rendered_windows_are_learned_from_twice_and_alone_held_out(tmp_path: Pa
     train = [row["frame_dir"].split("#")[0] for row in select(*found, "train")]
     assert [row["frame_dir"] for row in select(*found, "val")] == names[:2]
     assert Counter(train) == Counter([*splits["train"], *names[2:], *names[2:]])
+
+
+def test_a_share_of_what_is_learned_is_kept(tmp_path: Path) -> None:
+    settings = config().model_copy(update={"classes": ("normal", "assault", "faint")})
+    pretrain(tmp_path / "first", 20, pretraining(settings, 1, ""), workers=1)
+    begun = tmp_path / "first" / "protogcn.safetensors"
+    later = pretraining(settings, 1, str(begun))
+    (tmp_path / "second").mkdir()
+    shutil.copyfile(tmp_path / "first" / "simulated.pkl", tmp_path / "second" / "simulated.pkl")
+    pretrain(tmp_path / "second", 20, later, share=0.25)
+    before, trained, kept = (
+        load_file(path)
+        for path in (
+            begun,
+            tmp_path / "second" / "model" / "model.safetensors",
+            tmp_path / "second" / "protogcn.safetensors",
+        )
+    )
+    moved = 0.0
+    for name, values in kept.items():
+        if values.is_floating_point():
+            torch.testing.assert_close(values, 0.75 * before[name] + 0.25 * trained[name])
+            moved = max(moved, float((trained[name] - before[name]).abs().max()))
+    assert moved > 0.001

@@ -1,7 +1,7 @@
 """Pretrain the demo's recognizer on simulated skeletons, thousands of scenes it need not draw.
 
     python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--rendered N]
-        [--init FILE --lr RATE]
+        [--init FILE --lr RATE --share S]
 
 The network is the one of `models.protogcn` in `params.yaml`; the training is the ordinary one.
 `--rendered` adds scenes that are drawn and looked at by the demo's own detector, tracker and pose
@@ -45,7 +45,7 @@ def pretraining(config: Config, epochs: int, init: str, lr: float = 0.1) -> Conf
 
 def pretrain(
     out: Path, scenes: int, config: Config, workers: int | None = None, seed: int = 50,
-    rendered: int = 0, weights: Path = SHIPPED,
+    rendered: int = 0, weights: Path = SHIPPED, share: float = 1.0,
 ) -> dict[str, Any]:  # fmt: skip
     """Simulate unless that is done, train unless that is done, and measure.
 
@@ -57,6 +57,7 @@ def pretrain(
         seed: of the simulated scenes.
         rendered: how many scenes to draw and look at besides.
         weights: folder of the networks that look.
+        share: see `vigil.demo.pretraining.fit`.
 
     Returns:
         Metrics with intervals on the windows of the held-out scenes, and their numbers.
@@ -71,7 +72,7 @@ def pretrain(
             count = render(seen, rendered, config, weights, workers=workers)
             _LOG.info("%d windows of %d rendered scenes", count, rendered)
         annotations = join(annotations, seen, out / "joined.pkl")
-    return fit(_NAME, config, annotations, out)
+    return fit(_NAME, config, annotations, out, share)
 
 
 def join(simulated: Path, rendered: Path, path: Path) -> Path:
@@ -108,6 +109,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=50, help="of the scenes")
     parser.add_argument("--rendered", type=int, default=0, help="rendered scenes besides")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="networks that look at them")
+    parser.add_argument("--share", type=float, default=1.0,
+                        help="of what is learned in its mean with --init")  # fmt: skip
     parser.add_argument("--workers", type=int, default=None, help="processes that make scenes")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
@@ -116,7 +119,7 @@ def main() -> None:
     config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
     metrics = pretrain(
         options.out, options.scenes, config, options.workers, options.seed,
-        options.rendered, options.weights,
+        options.rendered, options.weights, options.share,
     )  # fmt: skip
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _LOG.info("%s", json.dumps(metrics))
