@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from vigil.demo.annotations import MIN_FRACTION
-from vigil.demo.disturbances import tilt
 from vigil.demo.images import SPLITS, make_images, scene_seeds
+from vigil.demo.world.skeleton import tilt
 
 
 def test_splits_never_share_a_scene_seed() -> None:

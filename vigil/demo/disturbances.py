@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from vigil.demo.world.skeleton import tilt
 from vigil.schema import JOINTS
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,6 @@ _LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
 # Face, shoulders, elbows, wrists, hips, knees, ankles: deviation upright, in body extents.
 _LIMB_NOISE = np.repeat([0.022, 0.024, 0.039, 0.066, 0.021, 0.031, 0.043], [5, 2, 2, 2, 2, 2, 2])
 _MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
-_LYING_DEG = (35.0, 75.0)  # the torso's tilt in the picture where lying begins and is complete
 _TOUCH_IOU = 0.2  # boxes of people who cross or fight overlap so much
 _BREAK_OFFSET = 10  # a new identity is the old one plus this; scenes have fewer people
 
@@ -152,14 +152,6 @@ def _found(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generato
     lost = rng.uniform(0, how.lost_frame, (len(seen), 1)) + how.covered * (share > 0.6)
     lost = lost + how.lost_frame * (seen.mean(-1) < 0.5)
     return np.asarray(enough & (ndtr(_lasting(enough.shape, 0.9, rng)) >= lost), bool)
-
-
-def tilt(uv: Floats) -> Floats:
-    """Return (A, T) how much each person lies, 0 upright to 1, by the torso in the picture."""
-    torso = uv[:, :, 5:7].mean(2) - uv[:, :, 11:13].mean(2)
-    angle = np.degrees(np.arctan2(np.abs(torso[..., 0]), -torso[..., 1]))
-    low, high = _LYING_DEG
-    return np.asarray(np.clip((angle - low) / (high - low), 0, 1), float)
 
 
 def _shake(

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.demo.annotations import CATEGORY, coco_annotations
-from vigil.demo.disturbances import tilt
 from vigil.demo.world.behaviors import FAINT
 from vigil.demo.world.scenes import Scene, make_scene
+from vigil.demo.world.skeleton import tilt
 
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000

@@ -33,6 +33,7 @@ COCO_KEYPOINTS = (
     "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
     "left_knee", "right_knee", "left_ankle", "right_ankle",
 )  # fmt: skip
+_LYING_DEG = (35.0, 75.0)  # the torso's tilt in the picture where lying begins and is complete
 
 
 @dataclass(frozen=True)
@@ -172,3 +173,11 @@ def _reach_hands(pose: Floats, rest: Floats, rotation: Floats, origin: Floats) -
         rotation[:, j] = _aim(rotation[:, j], goal - elbow)
         origin[:, k] = elbow + rotation[:, j] @ (rest[k] - rest[j])
         rotation[:, k] = rotation[:, j]
+
+
+def tilt(uv: Floats) -> Floats:
+    """Return (A, T) how much people lie in the picture, 0 upright to 1, of (A, T, 17, 2) joints."""
+    torso = uv[:, :, 5:7].mean(2) - uv[:, :, 11:13].mean(2)
+    angle = np.degrees(np.arctan2(np.abs(torso[..., 0]), -torso[..., 1]))
+    low, high = _LYING_DEG
+    return np.asarray(np.clip((angle - low) / (high - low), 0, 1), float)
