@@ -21,7 +21,6 @@ from typing import Any
 
 from vigil.config import Config, load
 from vigil.dataset import read_annotations, select, write_annotations
-from vigil.demo import rendered as looked_at
 from vigil.demo.pretraining import fit
 from vigil.demo.rendered import render
 from vigil.demo.simulated import simulate
@@ -113,8 +112,10 @@ def main() -> None:
                         help="of what is learned in its mean with --init")  # fmt: skip
     parser.add_argument("--workers", type=int, default=None, help="processes that make scenes")
     options = parser.parse_args()
+    if options.share < 1 and not options.init:
+        parser.error("--share: expected --init, whose weights the mean is taken with")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    for name in (__name__, looked_at.__name__, "vigil.training"):
+    for name in (__name__, "vigil.demo.rendered", "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
     config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
     metrics = pretrain(
