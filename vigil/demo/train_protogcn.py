@@ -7,8 +7,7 @@ The network is the one of `models.protogcn` in `params.yaml`; the training is th
 `--rendered` adds scenes that are drawn and looked at by the demo's own detector, tracker and pose
 network, see `vigil.demo.rendered`; each of their windows is learned from twice a pass. A killed run
 goes on from its last epoch when started again. DIR gets `simulated.pkl`, `rendered.pkl`,
-`protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes; of the rendered
-ones alone where there are any).
+`protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes).
 """
 
 from __future__ import annotations
@@ -75,21 +74,21 @@ def pretrain(
 
 
 def join(simulated: Path, rendered: Path, path: Path) -> Path:
-    """Write an annotation file of both kinds of scenes; only rendered ones are held out.
+    """Write an annotation file of both kinds of scenes.
 
     Args:
-        simulated: annotation file; its windows for training are taken.
-        rendered: annotation file; those for training are taken twice.
+        simulated: annotation file.
+        rendered: annotation file; its windows for training are taken twice.
         path: where to write.
 
     Returns:
         `path`.
     """
-    drawn = read_annotations(rendered)
+    posed, drawn = read_annotations(simulated), read_annotations(rendered)
     train = select(*drawn, "train")
     again = [row | {"frame_dir": f"{row['frame_dir']}#2"} for row in train]
-    rows = [*select(*read_annotations(simulated), "train"), *train, *again]
-    held_out = select(*drawn, "val")
+    rows = [*select(*posed, "train"), *train, *again]
+    held_out = [*select(*posed, "val"), *select(*drawn, "val")]
     splits = {"train": [row["frame_dir"] for row in rows], "test": [],
               "val": [row["frame_dir"] for row in held_out]}  # fmt: skip
     write_annotations(path, splits, [*rows, *held_out])
