@@ -83,9 +83,7 @@ def make_image(scene_seed: int, image_id: int, folder: Path, falls: float = 0.0)
 
 def _fallen(scene: Scene) -> NDArray[np.intp]:
     """Return the frames on which somebody in the picture lies or is about to; all if none does."""
-    times = np.arange(scene.n_frames) / scene.fps
-    joints = [actor.body.keypoints(actor.frames(times)) for actor in scene.actors]
-    uv, depth = scene.camera.project(np.stack(joints))
+    uv, depth = scene.joints()
     inside = ((depth > 0) & (uv >= 0).all(-1) & (uv < (scene.width, scene.height)).all(-1)).mean(-1)
     found = np.flatnonzero(((tilt(uv) > _FALLING) & (inside > _INSIDE)).any(0))
     return found if len(found) else np.arange(scene.n_frames)

@@ -5,77 +5,116 @@
 The simulated scenes of `vigil.demo.simulated` cost nothing, but their errors are only like those of
 a detector, a tracker and a pose network. Here every scene is drawn, coded as H.264, decoded, and
 looked at as the stages `mask` and `skeletons` look at footage; only the masks are left out, which
-no skeleton needs. A scene takes some ten core-seconds. The networks and the skeletons of each scene
-are kept beside FILE, so a killed run goes on.
+no skeleton needs. A scene takes some ten core-seconds. What is found is kept beside FILE, in a
+folder named after the networks and the parameters they are run with, so a killed run goes on and a
+changed one begins anew. A changed scene generator is not noticed.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
-import multiprocessing
-import os
+import hashlib
+import json
+import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from vigil.config import Config, load
+from vigil.command import run
+from vigil.config import Config
 from vigil.demo.footage import CRF, FPS
 from vigil.demo.images import scene_seeds
 from vigil.demo.simulated import scene_id, write_scenes
 from vigil.demo.windows import skeleton_windows
 from vigil.demo.world.scenes import Scene, make_scene
-from vigil.perception import yolo_network
+from vigil.errors import VigilError
+from vigil.items import file_hash
+from vigil.paths import Paths
+from vigil.perception import masking, skeletons, yolo_network
 from vigil.perception.detector import PersonDetector
-from vigil.perception.masking import mask_video
 from vigil.perception.pose import PoseEstimator
 from vigil.perception.rtmo_network import export_rtmo
 from vigil.perception.segmenter import DetectorSegmenter
-from vigil.perception.skeletons import follow_poses
 from vigil.schema import Skeletons, Tracks
 from vigil.session import OnnxSession
 from vigil.video import VideoWriter
 from vigil.weights import SHIPPED, entry
-
-_LOG = logging.getLogger(__name__)
+from vigil.workers import run_jobs
 
 _DETECTOR, _POSE = "yolo11n.onnx", "rtmo.onnx"
 _EVERY = 20  # scenes from one line of progress to the next
 
 
-def film(scene: Scene, path: Path) -> None:
+def render(
+    path: Path, scenes: int, config: Config, say: Callable[[str], None], weights: Path = SHIPPED,
+    seed: int = 60, workers: int | None = None,
+) -> int:  # fmt: skip
+    """Write an annotation file of rendered scenes' windows; a twentieth is for validation.
+
+    Args:
+        path: where to write; networks and skeletons go to a folder beside it.
+        scenes: how many.
+        config: classes, windows, and everything the networks are run with.
+        say: receives a line now and then.
+        weights: holds `yolo11n.safetensors` and `rtmo.safetensors`.
+        seed: part of the split `train` of scene seeds; the demo's detector and pose network have
+            learned from seeds 1 and 2 of it.
+        workers: processes; every core when None.
+
+    Returns:
+        The number of windows.
+
+    Raises:
+        InputError: a network's weights are missing.
+        VigilError: a scene could not be made or looked at.
+    """
+    folder = path.with_suffix("") / key(config, weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    _install(config, weights, folder)
+    seeds = scene_seeds("train", seed, scenes)
+    missing = [number for number in seeds if not _kept(folder, number).is_file()]
+    work = partial(find_people, config=config, folder=folder)
+    for done, outcome in enumerate(run_jobs(work, missing, workers or 0), start=1):
+        if outcome.error:
+            raise VigilError(f"rendered: {scene_id(outcome.job)}: {outcome.error}")
+        if not done % _EVERY:
+            say(f"{done} of {len(missing)} scenes, {len(seeds) - len(missing)} were there")
+    return write_scenes(
+        path, [row for number in seeds for row in _windows(number, config, folder)], seeds
+    )
+
+
+def key(config: Config, weights: Path) -> str:
+    """Return the content key of all that decides what is found in a scene, but for the scene."""
+    parts: dict[str, Any] = {
+        "versions": [masking.VERSION, skeletons.VERSION],
+        "mask": config.mask.model_dump(mode="json"),
+        "skeletons": config.skeletons.model_dump(mode="json"),
+        "networks": [file_hash(weights / entry("demo", n).file) for n in ("yolo11n", "rtmo")],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def find_people(seed: int, config: Config, folder: Path) -> None:
+    """Render the scene of a seed and keep the skeletons that the networks in `folder` find."""
+    scene, name = make_scene(seed, fps=FPS), scene_id(seed)
+    detector, estimator = _networks(config, folder)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        out, video = Path(made), Path(made) / "video.mp4"
+        _film(scene, video)
+        masking.mask_video(video, name, out, detector, DetectorSegmenter(0), config.mask)
+        tracks = Tracks.read(out / "tracks.parquet")
+        found = skeletons.follow_poses(video, tracks, estimator, config.skeletons)
+        found.write(_kept(folder, seed))
+
+
+def _film(scene: Scene, path: Path) -> None:
     """Encode a scene as the demo's footage is."""
     with VideoWriter(path, scene.width, scene.height, crf=CRF) as writer:
         for index in range(scene.n_frames):
             writer.write(scene.render(index)[0], index / scene.fps)
-
-
-def look(seed: int, config: Config, folder: Path) -> list[dict[str, Any]]:
-    """Render a scene unless that is done, find its people; return its labeled windows.
-
-    Args:
-        seed: of the scene.
-        config: classes, windows, and everything the networks are run with.
-        folder: holds the networks of `install`; a scene's skeletons are kept here.
-
-    Raises:
-        ModelError: a network is missing or does not fit the parameters.
-    """
-    scene = make_scene(seed, fps=FPS)
-    name = scene_id(seed)
-    kept = folder / f"{name}.parquet"
-    if not kept.is_file():
-        detector, estimator = _networks(config, folder)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            video = Path(work) / "video.mp4"
-            film(scene, video)
-            mask_video(video, name, Path(work), detector, DetectorSegmenter(0), config.mask)
-            tracks = Tracks.read(Path(work) / "tracks.parquet")
-            follow_poses(video, tracks, estimator, config.skeletons).write(kept)
-    found = Skeletons.read(kept)
-    return skeleton_windows(scene, found, config.clips, config.classes, config.normal_class)
 
 
 @lru_cache(maxsize=1)
@@ -88,14 +127,8 @@ def _networks(config: Config, folder: Path) -> tuple[PersonDetector, PoseEstimat
     )
 
 
-def install(weights: Path, config: Config, folder: Path) -> None:
-    """Export the demo's detector and pose network to `folder` unless they are there.
-
-    Args:
-        weights: holds `yolo11n.safetensors` and `rtmo.safetensors`.
-        config: input sizes.
-        folder: an existing one.
-    """
+def _install(config: Config, weights: Path, folder: Path) -> None:
+    """Export both networks to `folder` unless they are there."""
     detector, pose = (entry("demo", name) for name in ("yolo11n", "rtmo"))
     if not (folder / _DETECTOR).is_file():
         width, height = config.mask.detector.input_size
@@ -106,63 +139,36 @@ def install(weights: Path, config: Config, folder: Path) -> None:
         export_rtmo(pose.architecture, weights / pose.file, folder / _POSE, size)
 
 
-def render(
-    path: Path, scenes: int, config: Config, weights: Path = SHIPPED, seed: int = 60,
-    workers: int | None = None,
-) -> int:  # fmt: skip
-    """Write an annotation file of rendered scenes' windows; a twentieth is for validation.
-
-    Args:
-        path: where to write; networks and skeletons go to a folder beside it.
-        scenes: how many.
-        config: see `look`.
-        weights: see `install`.
-        seed: part of the split `train` of scene seeds; the demo's detector and pose network have
-            learned from seed 1 of it.
-        workers: processes; every core when None.
-
-    Returns:
-        The number of windows.
-    """
-    folder = path.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    install(weights, config, folder)
-    seeds = scene_seeds("train", seed, scenes)
-    context = multiprocessing.get_context("spawn")
-    every: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _one_thread) as pool:
-        work = partial(look, config=config, folder=folder)
-        for done, found in enumerate(pool.map(work, seeds), start=1):
-            every += found
-            if not done % _EVERY:
-                _LOG.info("%d of %d scenes", done, scenes)
-    return write_scenes(path, every, seeds)
+def _kept(folder: Path, seed: int) -> Path:
+    """Return where the skeletons of a scene are kept."""
+    return folder / f"{scene_id(seed)}.parquet"
 
 
-def _one_thread() -> None:
-    """Keep OpenCV in a worker to one thread."""
-    import cv2
+def _windows(seed: int, config: Config, folder: Path) -> list[dict[str, Any]]:
+    """Return the labeled windows of a scene that was looked at."""
+    found = Skeletons.read(_kept(folder, seed))
+    scene = make_scene(seed, fps=FPS)
+    return skeleton_windows(scene, found, config.clips, config.classes, config.normal_class)
 
-    cv2.setNumThreads(1)
 
+def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
+    """Render, look, and write the annotation file."""
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="annotation file to write")
-    parser.add_argument("--scenes", type=int, default=800)
-    parser.add_argument("--seed", type=int, default=60)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--weights", type=Path, default=SHIPPED, help="folder of the networks")
-    parser.add_argument("--workers", type=int, default=None)
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    config, _ = load(options.params)
-    count = render(
-        options.out, options.scenes, config, options.weights, options.seed, options.workers
-    )
-    _LOG.info("%d windows of %d scenes in %s", count, options.scenes, options.out)
+    def say(line: str) -> None:
+        sys.stdout.write(f"rendered: {line}\n")
+        sys.stdout.flush()
+
+    out, scenes = arguments.out, arguments.scenes
+    count = render(out, scenes, config, say, arguments.weights, arguments.seed, config.workers)
+    say(f"{count} windows of {scenes} scenes in {out}")
 
 
 if __name__ == "__main__":
-    main()
+    run(
+        main,
+        __doc__,
+        ("--out", {"type": Path, "required": True, "help": "annotation file to write"}),
+        ("--scenes", {"type": int, "default": 800}),
+        ("--seed", {"type": int, "default": 60, "help": "of the scenes"}),
+        ("--weights", {"type": Path, "default": SHIPPED, "help": "folder of the networks"}),
+    )

@@ -52,8 +52,7 @@ def skeletons(scene: Scene, video_id: str, how: Errors, seed: int) -> Skeletons:
     """
     rng = np.random.default_rng([seed, 21])
     times = np.arange(scene.n_frames) / scene.fps
-    joints = [actor.body.keypoints(actor.frames(times)) for actor in scene.actors]
-    uv, depth = scene.camera.project(np.stack(joints))
+    uv, depth = scene.joints()
     size = (scene.width, scene.height)
     if isinstance(how, Strained):
         people = strained(uv, depth, size, scene.fps, how, rng)

@@ -67,7 +67,7 @@ def pretrain(
     if rendered:
         seen = out / "rendered.pkl"
         if not seen.is_file():
-            count = render(seen, rendered, config, weights, workers=workers)
+            count = render(seen, rendered, config, _LOG.info, weights, workers=workers)
             _LOG.info("%d windows of %d rendered scenes", count, rendered)
         annotations = join(annotations, seen, out / "joined.pkl")
     return fit(_NAME, config, annotations, out, share)
@@ -114,7 +114,7 @@ def main() -> None:
     if options.share < 1 and not options.init:
         parser.error("--share: expected --init, whose weights the mean is taken with")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    for name in (__name__, "vigil.demo.rendered", "vigil.training"):
+    for name in (__name__, "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
     config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
     metrics = pretrain(

@@ -115,6 +115,17 @@ class Scene:
         layers = self._layers(frames, middle, False)
         return self._truth(layers, composite(layers, self.backdrop.depth, False), frames, middle)
 
+    def joints(self) -> tuple[Floats, Floats]:
+        """Return where everybody's joints lie on every frame, in the picture or not.
+
+        Returns:
+            (A, T, 17, 2) pixels, and (A, T, 17) meters along the view, negative behind the camera.
+        """
+        times = np.arange(self.n_frames) / self.fps
+        points = [actor.body.keypoints(actor.frames(times)) for actor in self.actors]
+        uv, depth = self.camera.project(np.stack(points))
+        return uv, depth
+
     def _moments(self, frame_index: int) -> tuple[Floats, list[Frame]]:
         """Return the sub-frame times (odd count, the middle one is the frame's) and poses."""
         if not 0 <= frame_index < self.n_frames:
