@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.test_statistics import one, system, window
-from vigil.benchmark.claims import goals
+from vigil.benchmark.claims import Goal, goals
 from vigil.benchmark.gain import BatchGain
 from vigil.benchmark.report import Report, write
 from vigil.benchmark.row import FLAT, Row, summarize
@@ -73,6 +73,10 @@ def test_without_an_answer_there_is_no_verdict_on_batching() -> None:
     empty = replace(found, rows=mute)
     assert empty.claimed_gain is None
     assert "No verdict on batching" in empty.verdict()
+
+
+def test_a_goal_missed_by_a_hair_does_not_read_as_reached() -> None:
+    assert "0.946 (goal: at least 0.95): MISSED" in Goal("a of b", 0.9457, 0.95).line()
 
 
 def test_goals_differ_by_device() -> None:

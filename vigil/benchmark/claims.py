@@ -94,7 +94,7 @@ class Goal:
     def line(self) -> str:
         """Return it for people."""
         word = "met" if self.met else "MISSED"
-        return f"{self.name}: {self.value:.2f} (goal: at least {self.wanted:g}): {word}"
+        return f"{self.name}: {self.value:.3f} (goal: at least {self.wanted:g}): {word}"
 
 
 def goals(rows: Sequence[Row], on_gpu: bool) -> list[Goal]:
