@@ -290,13 +290,14 @@ def select(
 
 
 def tensors(
-    rows: Sequence[Mapping[str, Any]], params: ClipShape
+    rows: Sequence[Mapping[str, Any]], params: ClipShape, view: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Sample annotations the way they are served.
 
     Args:
         rows: N annotations.
         params: clip length, persons and sampling.
+        view: which sampling of each clip, see `vigil.sampling.sample_clip`.
 
     Returns:
         keypoints (N, M, T, 17, 3) float32, image sizes (N, 2) float32 width and height, labels
@@ -306,7 +307,7 @@ def tensors(
         sample_clip(
             ClipArrays(np.asarray(r["keypoint"], np.float32),
                        np.asarray(r["keypoint_score"], np.float32), ()),
-            params.clip_len, params.max_persons, params.sampling,
+            params.clip_len, params.max_persons, params.sampling, view,
         )
         for r in rows
     ]  # fmt: skip

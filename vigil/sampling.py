@@ -207,20 +207,22 @@ def sample_indices(
 
 
 def sample_clip(
-    arrays: ClipArrays, clip_len: int, max_persons: int, sampling: Sampling
+    arrays: ClipArrays, clip_len: int, max_persons: int, sampling: Sampling, view: int = 0
 ) -> NDArray[np.float32]:
-    """Make the array that a recognizer reads, always the same for the same clip.
+    """Make the array that a recognizer reads, always the same for the same clip and view.
 
     Args:
         arrays: the clip's persons, most important first.
         clip_len: frames T that the recognizer wants.
         max_persons: persons M that it wants; the others are left out, missing ones are zero.
         sampling: see `sample_indices`.
+        view: 0 takes the middle frames; every other number is another draw among the choices.
 
     Returns:
         (M, T, 17, 3) float32: x, y in pixels of the original frame, score; 0, 0, 0 where missing.
     """
-    chosen = sample_indices(arrays.score.shape[1], clip_len, sampling)
+    rng = np.random.default_rng(view) if view else None
+    chosen = sample_indices(arrays.score.shape[1], clip_len, sampling, rng)
     count = min(max_persons, len(arrays.score))
     sampled = np.zeros((max_persons, clip_len, JOINTS, 3), np.float32)
     sampled[:count, ..., :2] = arrays.keypoint[:count, chosen]

@@ -49,6 +49,10 @@ class RecognizerSection(NetworkSection):
         default="present",
         description="mean over who is there, or their max; all: mean of every slot, as published",
     )
+    test_clips: int = Field(
+        default=1, ge=1, le=32, description="samplings of a clip to judge and average; papers: 10"
+    )
+    test_mirror: bool = Field(default=False, description="their mirror images are judged too")
 
 
 class ProtoGCNSection(RecognizerSection):

@@ -6,136 +6,30 @@ and does not know whether it looks at skeletons, at embeddings, or at both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vigil.config import AugmentSection, DatasetSection, RecognizerSection, SequenceSection
-from vigil.dataset import tensors
 from vigil.errors import InputError
-from vigil.sampling import Sampling
-from vigil.schema import JOINTS
+from vigil.models.doors import Batch, Door, InputTensor, Reading, Row
+from vigil.models.skeleton_reading import SkeletonReading
 from vigil.sequences import Cut, Pool, Sequences, Tokens, cut_clip, pool
 
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class InputTensor:
-    """One input of the served graph.
-
-    Attributes:
-        name: of the tensor.
-        dims: sizes without the batch axis.
-        note: what it holds, for people.
-        dtype: of its values.
-    """
-
-    name: str
-    dims: tuple[int, ...]
-    note: str
-    dtype: Literal["float32", "uint8"] = "float32"
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """What a graph is fed to judge clips.
-
-    Attributes:
-        feeds: arrays of n rows by input name.
-        owner: (n,) the clip that each row is of.
-    """
-
-    feeds: dict[str, NDArray[np.float32]]
-    owner: NDArray[np.intp]
-
-
-class Door(Protocol):
-    """What a served graph takes."""
-
-    @property
-    def inputs(self) -> tuple[InputTensor, ...]:
-        """The graph's inputs, in order."""
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a client must know beside the inputs' shapes."""
-
-
-class Reading(Door, Protocol):
-    """What a recognizer takes, and how clips become that."""
-
-    def batch(self, rows: Sequence[Row]) -> Batch:
-        """Prepare annotations the way they are served; at least one row of arrays each.
-
-        Raises:
-            InputError: an annotation lacks what is read.
-        """
-
-    def settle(
-        self, probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int
-    ) -> NDArray[np.float32]:
-        """Turn (n, classes) answers to a batch's rows into (count, classes) of its clips."""
-
-
-@dataclass(frozen=True)
-class SkeletonReading:
-    """Keypoints in pixels: one row a clip.
-
-    Attributes:
-        clip_len: frames T.
-        max_persons: persons M.
-        sampling: how the frames are chosen.
-        kind: tells the readings apart on disk.
-    """
-
-    clip_len: int
-    max_persons: int
-    sampling: Sampling
-    kind: Literal["skeletons"] = "skeletons"
-
-    @property
-    def inputs(self) -> tuple[InputTensor, ...]:
-        """See `Door`."""
-        keypoints = (self.max_persons, self.clip_len, JOINTS, 3)
-        return (
-            InputTensor("keypoints", keypoints, (
-                "(persons, frames, joints, x y score): pixels of the original frame, score in\n"
-                "[0, 1], and zeros where a joint or person is missing. Normalization happens "
-                "inside.")),
-            InputTensor("image_size", (2,), "width and height of the original frame in pixels"),
-        )  # fmt: skip
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """See `Door`."""
-        return {
-            "clip_len": self.clip_len,
-            "max_persons": self.max_persons,
-            "sampling": self.sampling,
-            "input_layout": "coco",
-            "input_units": "x and y in pixels of the original frame, score in [0, 1]",
-        }
-
-    def batch(self, rows: Sequence[Row]) -> Batch:
-        """See `Reading`."""
-        keypoints, sizes, _ = tensors(rows, self)
-        return Batch({"keypoints": keypoints, "image_size": sizes}, np.arange(len(rows)))
-
-    def settle(
-        self, probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int
-    ) -> NDArray[np.float32]:
-        """See `Reading`: a clip has one answer."""
-        return np.asarray(probabilities, np.float32)
-
-    def pipeline(self, augment: AugmentSection | None) -> list[dict[str, Any]]:
-        """Return mmaction2's pipeline config; `augment` is for training."""
-        from vigil.models.pipeline import pipeline
-
-        return pipeline(self, augment)
+__all__ = [
+    "Batch",
+    "Door",
+    "InputTensor",
+    "JointReading",
+    "Reading",
+    "Row",
+    "SequenceReading",
+    "SkeletonReading",
+    "reading",
+]
 
 
 @dataclass(frozen=True)
@@ -232,7 +126,9 @@ class SequenceReading:
 
 @dataclass(frozen=True)
 class JointReading:
-    """Skeletons and embeddings of the same clip: one row a clip, padded with sequences of zeros.
+    """Skeletons and embeddings of the same clip: a row holds all its sequences, padded with zeros.
+
+    A clip has as many rows as its skeletons have views.
 
     Attributes:
         skeletons: how keypoints are read.
@@ -265,13 +161,14 @@ class JointReading:
         place = np.arange(len(owner)) - np.searchsorted(owner, owner)
         padded = np.zeros((len(rows), *self.inputs[-1].dims), np.float32)
         padded[owner, place] = found
-        return Batch(skeletons.feeds | {"embeddings": padded}, np.arange(len(rows)))
+        embeddings = padded[skeletons.owner]
+        return Batch(skeletons.feeds | {"embeddings": embeddings}, skeletons.owner)
 
     def settle(
         self, probabilities: NDArray[np.floating[Any]], owner: NDArray[np.intp], count: int
     ) -> NDArray[np.float32]:
-        """See `Reading`: a clip has one answer."""
-        return np.asarray(probabilities, np.float32)
+        """See `Reading`."""
+        return self.skeletons.settle(probabilities, owner, count)
 
 
 def reading(params: Any, dataset: DatasetSection) -> SkeletonReading | SequenceReading:
@@ -285,7 +182,10 @@ def reading(params: Any, dataset: DatasetSection) -> SkeletonReading | SequenceR
         InputError: a section of neither kind.
     """
     if isinstance(params, RecognizerSection):
-        return SkeletonReading(dataset.clip_len, dataset.max_persons, dataset.sampling)
+        return SkeletonReading(
+            dataset.clip_len, dataset.max_persons, dataset.sampling,
+            params.test_clips, params.test_mirror,
+        )  # fmt: skip
     if isinstance(params, SequenceSection):
         cut = Cut(
             params.length, params.span_s, params.stride_s, params.crops, params.max_sequences,

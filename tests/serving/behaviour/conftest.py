@@ -47,7 +47,7 @@ def red_project(root: Path) -> Project:
     )
     cut = Cut(8, 1.0, 0.5, ("person", "pair"), 24, 0.25)
     reads = {
-        "protogcn": SkeletonReading(4, 2, "stretch"),
+        "protogcn": SkeletonReading(4, 2, "stretch", test_clips=2, test_mirror=True),
         "clip_gru": SequenceReading(4, cut, "max", 3, 0, "test/colors"),
     }
     for name, reading in reads.items():
