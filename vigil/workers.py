@@ -20,7 +20,9 @@ from typing import Generic, TypeVar
 from vigil.errors import VigilError
 
 J = TypeVar("J")
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,12 @@ def run_jobs(
     queue = list(reversed(jobs))
     while queue:
         survivors: list[J] = []
-        with _pool(count) as pool:
+        with pool(count) as running:
             pending: dict[Future[_Ended], J] = {}
             while (queue or pending) and not survivors:
                 while queue and len(pending) < count:
                     job = queue.pop()
-                    pending[pool.submit(_timed, function, job)] = job
+                    pending[running.submit(_timed, function, job)] = job
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     job = pending.pop(future)
@@ -74,9 +76,9 @@ def run_jobs(
 
 def _alone(function: Callable[[J], None], job: J) -> Outcome[J]:
     """Run a possible culprit by itself."""
-    with _pool(1) as pool:
+    with pool(1) as running:
         try:
-            return Outcome(job, *pool.submit(_timed, function, job).result())
+            return Outcome(job, *running.submit(_timed, function, job).result())
         except BrokenProcessPool:
             return Outcome(job, "the worker process died", 0.0, died=True)
 
@@ -96,10 +98,13 @@ def _timed(function: Callable[[J], None], job: J) -> _Ended:
     return reason, time.perf_counter() - began
 
 
-def _pool(count: int) -> ProcessPoolExecutor:
-    """Spawned workers, one thread each: parallel videos beat parallel loops.
+def pool(count: int) -> ProcessPoolExecutor:
+    """Return spawned workers, one thread each: parallel videos beat parallel loops.
 
     The variables are read when the numeric libraries load, so the workers must inherit them.
+
+    Args:
+        count: processes.
     """
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     context = get_context("spawn")

@@ -15,9 +15,7 @@ one first. Sentences are made of them at training time.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -36,6 +34,7 @@ from vigil.demo.world.scenes import Scene, make_scene
 from vigil.perception.crops import cut, near_pairs, square
 from vigil.schema import JOINTS, atomic
 from vigil.sequences import UNKNOWN
+from vigil.workers import pool
 
 SIZE: Final = 72  # a little more than the network sees, so that training may shift and zoom
 LOOKS: Final = 7  # frames of a scene
@@ -229,21 +228,15 @@ def make_crops(
     if count <= 1:
         found = [row for scene in seeds for row in make_rows(scene, every_s)]
     else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, context, initializer=_one_thread) as pool:
+        with pool(count) as running:
             work = partial(make_rows, every_s=every_s)
-            found = [row for rows in pool.map(work, seeds, chunksize=4) for row in rows]
+            found = [row for rows in running.map(work, seeds, chunksize=4) for row in rows]
     names = list(found[0])
     columns = {name: np.array([row[name] for row in found]) for name in names}
     path = out / "crops.npz"
     with atomic(path) as partial_path, partial_path.open("wb") as file:
         np.savez(file, **columns)
     return path
-
-
-def _one_thread() -> None:
-    """Keep OpenCV in a worker to one thread."""
-    cv2.setNumThreads(1)
 
 
 def main() -> None:

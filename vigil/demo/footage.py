@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +34,7 @@ from vigil.demo.world import behaviors
 from vigil.demo.world.render import FrameTruth
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.video import VideoWriter
+from vigil.workers import pool
 
 SCHEMA_VERSION = 1
 FPS = 12
@@ -137,13 +136,6 @@ def _append(columns: dict[str, list[Any]], index: int, truth: FrameTruth) -> Non
         columns["visibility"].append(truth.visibility[i].tolist())
 
 
-def _one_thread() -> None:
-    """Keep OpenCV in a worker to one thread."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
 def make_footage(
     out_dir: Path | str, n_videos: int = 40, seed: int = 0, workers: int | None = None
 ) -> Path:
@@ -167,9 +159,8 @@ def make_footage(
     if count <= 1:
         rows = [work(shot) for shot in shots]
     else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, context, initializer=_one_thread) as pool:
-            rows = list(pool.map(work, shots))
+        with pool(count) as running:
+            rows = list(running.map(work, shots))
     path = out / "manifest.json"
     temporary = path.with_suffix(".tmp")
     temporary.write_text(

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from vigil.demo.annotations import CATEGORY, coco_annotations
 from vigil.demo.world.behaviors import FAINT
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.demo.world.skeleton import tilt
+from vigil.workers import pool
 
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000
@@ -94,13 +93,6 @@ def _make_numbered(task: tuple[int, int], folder: Path, falls: float) -> dict[st
     return make_image(task[1], task[0], folder, falls)
 
 
-def _one_thread() -> None:
-    """Keep OpenCV in a worker to one thread."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
 def make_images(
     out_dir: Path | str, n_images: int, seed: int, split: str, workers: int | None = None,
     falls: float = 0.0,
@@ -151,9 +143,8 @@ def _run(
     if workers <= 1:
         yield from map(work, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
-        yield from pool.map(work, tasks, chunksize=8)
+    with pool(workers) as running:
+        yield from running.map(work, tasks, chunksize=8)
 
 
 def main() -> None:

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons
+from vigil.workers import pool
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,9 +119,8 @@ def simulate(
         how=how, smooth_s=config.skeletons.smooth_s,
     )  # fmt: skip
     seeds = scene_seeds("train", seed, scenes)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, context) as pool:
-        parts = list(pool.map(work, seeds, chunksize=16))
+    with pool(workers or os.cpu_count() or 1) as running:
+        parts = list(running.map(work, seeds, chunksize=16))
     return write_scenes(path, [row for part in parts for row in part], seeds)
 
 

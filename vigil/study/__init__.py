@@ -11,10 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,7 @@ from vigil.study.file import (
 )
 from vigil.study.results import Probabilities, Result, result, table
 from vigil.training import initial, key, train
+from vigil.workers import pool
 
 __all__ = ["Result", "StudySection", "conduct", "configure", "prepare", "read_study", "table"]
 
@@ -201,9 +200,9 @@ def _work(
 ) -> None:
     """Train and judge what is not done yet."""
     every = [task for group in tasks.values() for task in group]
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with pool(workers) as running:
         work = partial(_finish, folds=folds, annotations=annotations)
-        for done, text in enumerate(pool.map(work, every), start=1):
+        for done, text in enumerate(running.map(work, every), start=1):
             say(f"study: {done}/{len(every)} trainings, {text}")
 
 
