@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import vigil
 from vigil.errors import InputError
-from vigil.workers import Outcome, run_jobs
+from vigil.workers import Outcome, pool, run_jobs
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -54,3 +58,56 @@ def test_only_the_job_that_kills_its_worker_is_lost_and_it_is_tried_twice(tmp_pa
 
 def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
     assert run(tmp_path) == {}
+
+
+def threads(_: int) -> tuple[int, str]:
+    import cv2
+
+    return cv2.getNumThreads(), os.environ["OMP_NUM_THREADS"]
+
+
+def test_a_worker_keeps_to_one_thread() -> None:
+    with pool(1) as running:
+        assert list(running.map(threads, [0])) == [(1, "1")]
+
+
+_FOREVER = """
+import os, time
+from pathlib import Path
+from vigil.workers import pool
+
+def stay(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with pool(2) as running:
+        list(running.map(stay, [{folder!r}] * 2))
+"""
+
+
+def test_workers_end_when_their_command_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    script = tmp_path / "forever.py"
+    script.write_text(_FOREVER.format(folder=str(folder)))
+    root = Path(vigil.__file__).parents[1]
+    command = subprocess.Popen(
+        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(root)}
+    )
+    while len(list(folder.iterdir())) < 2:
+        assert command.poll() is None
+        time.sleep(0.05)
+    command.kill()
+    command.wait()
+    for worker in folder.iterdir():
+        while alive(int(worker.name)):
+            time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process is there and is no zombie that nobody has reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
