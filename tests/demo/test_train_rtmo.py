@@ -48,6 +48,18 @@ def test_load_letterboxes_images_and_persons_alike(data: Path) -> None:
     assert images.persons[0].visible[0].tolist() == [[0.0, 0.5, 1.0][int(v)] for v in labels]
 
 
+def test_joined_sets_keep_every_image_with_its_own_persons(data: Path) -> None:
+    """The second set's images come behind the first's, and numbers are not used twice."""
+    first, second = (pose_data.load(data / name, (96, 64)) for name in ("train", "val"))
+    both = pose_data.join([first, second])
+    assert both.images.shape == (10, 64, 96, 3)
+    assert both.ids == list(range(10))
+    np.testing.assert_array_equal(both.images[6:], second.images)
+    assert both.persons[6:] == second.persons
+    assert both.scales == first.scales + second.scales
+    assert pose_data.join([first]) is first
+
+
 def test_load_names_what_is_missing(tmp_path: Path) -> None:
     """A folder without annotations, and one without an image that they name."""
     with pytest.raises(InputError, match=r"annotations\.json: expected COCO annotations"):
@@ -196,7 +208,7 @@ def test_a_short_training_learns_resumes_and_ships_loadable_weights(
     again = train_rtmo.train(data, tmp_path, recipe, torch.device("cpu"))
     assert again["iterations"] == first["iterations"]  # its minutes were already over
     longer = replace(recipe, minutes=first["minutes"] + 0.02)
-    more = train_rtmo.train(data, tmp_path, longer, torch.device("cpu"))
+    more = train_rtmo.train(data, tmp_path, longer, torch.device("cpu"), also=data)
     assert more["iterations"] > first["iterations"]
     model = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(model, tmp_path / "rtmo.safetensors")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,6 +93,18 @@ def load(folder: Path, size: tuple[int, int], limit: int | None = None) -> PoseI
         persons.append(_persons(by_image[entry["id"]], scale))
         scales.append(scale)
     return PoseImages(images, persons, [int(entry["id"]) for entry in entries], scales)
+
+
+def join(parts: Sequence[PoseImages]) -> PoseImages:
+    """Return the images of several sets of one size as one set, numbered from 0 in their order."""
+    if len(parts) == 1:
+        return parts[0]  # gigabytes that need no copy
+    return PoseImages(
+        np.concatenate([part.images for part in parts]),
+        [persons for part in parts for persons in part.persons],
+        list(range(sum(map(len, parts)))),
+        [scale for part in parts for scale in part.scales],
+    )
 
 
 def _persons(annotations: list[dict[str, Any]], scale: float) -> Persons:

@@ -1,14 +1,14 @@
 """Train the small demo RTMO from nothing on synthetic scenes, within a given time.
 
-    python -m vigil.demo.train_rtmo --data DIR --out DIR --minutes N [--init FILE]
+    python -m vigil.demo.train_rtmo --data DIR [--also DIR] --out DIR --minutes N [--init FILE]
 
-`--data` holds `train/` and `val/` in COCO format (`annotations.json`, `images/`). The network, its
-assigner and its losses are mmpose's; the loop is ours, because the schedule follows the clock: the
-learning rate warms up and falls along a cosine that ends when the minutes are over, whatever the
-machine. The first part runs at a smaller image. `--init` begins with given weights. Killed and
-started again with the same `--out`, it goes on from its last checkpoint. Written there:
-`checkpoint.pt`, `log.csv`, `metrics.json` and `rtmo.safetensors` (moving average of the weights,
-float16).
+`--data` holds `train/` and `val/` in COCO format (`annotations.json`, `images/`), `--also` a
+further `train/`. The network, its assigner and its losses are mmpose's; the loop is ours, because
+the schedule follows the clock: the learning rate warms up and falls along a cosine that ends when
+the minutes are over, whatever the machine. The first part runs at a smaller image. `--init` begins
+with given weights. Killed and started again with the same `--out`, it goes on from its last
+checkpoint. Written there: `checkpoint.pt`, `log.csv`, `metrics.json` and `rtmo.safetensors` (moving
+average of the weights, float16).
 """
 
 from __future__ import annotations
@@ -148,13 +148,19 @@ def predict(model: Any, images: PoseImages) -> Iterator[tuple[int, Poses]]:
 
 
 def train(
-    data: Path, out: Path, recipe: Recipe, device: torch.device, init: Path | None = None
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    device: torch.device,
+    init: Path | None = None,
+    also: Path | None = None,
 ) -> dict[str, float]:
     """Train until the recipe's minutes are over; returns the final held-out figures."""
     out.mkdir(parents=True, exist_ok=True)
     run = start(recipe, device, init)
     resume(run, out / "checkpoint.pt")
-    images = pose_data.load(data / "train", SIZE)
+    folders = [folder / "train" for folder in (data, also) if folder is not None]
+    images = pose_data.join([pose_data.load(folder, SIZE) for folder in folders])
     held_out = pose_data.load(data / "val", SIZE, recipe.validate_images)
     begun = time.monotonic() - run.seconds
     saved = validated = run.seconds
@@ -189,6 +195,7 @@ def main() -> None:
     """Read the arguments and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
+    parser.add_argument("--also", type=Path, help="folder with a further train/")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--minutes", type=float, default=Recipe.minutes, help="time budget")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -199,7 +206,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="torch.meshgrid")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recipe = Recipe(minutes=arguments.minutes)
-    figures = train(arguments.data, arguments.out, recipe, device, arguments.init)
+    figures = train(arguments.data, arguments.out, recipe, device, arguments.init, arguments.also)
     print(json.dumps(figures, indent=2))
 
 
