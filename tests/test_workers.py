@@ -13,7 +13,7 @@ import pytest
 
 import vigil
 from vigil.errors import InputError
-from vigil.workers import Outcome, pool, run_jobs
+from vigil.workers import Outcome, run_jobs, worker_pool
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -66,22 +66,28 @@ def threads(_: int) -> tuple[int, str]:
     return cv2.getNumThreads(), os.environ["OMP_NUM_THREADS"]
 
 
-def test_a_worker_keeps_to_one_thread() -> None:
-    with pool(1) as running:
+def test_a_worker_keeps_to_one_thread_and_nothing_started_later_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENCV_FOR_THREADS_NUM", raising=False)
+    with worker_pool(1) as running:
         assert list(running.map(threads, [0])) == [(1, "1")]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "OPENCV_FOR_THREADS_NUM" not in os.environ
 
 
 _FOREVER = """
 import os, time
 from pathlib import Path
-from vigil.workers import pool
+from vigil.workers import worker_pool
 
 def stay(folder):
     Path(folder, str(os.getpid())).touch()
     time.sleep(600)
 
 if __name__ == "__main__":
-    with pool(2) as running:
+    with worker_pool(2) as running:
         list(running.map(stay, [{folder!r}] * 2))
 """
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from typing import Generic, TypeVar
@@ -56,7 +57,7 @@ def run_jobs(
     queue = list(reversed(jobs))
     while queue:
         survivors: list[J] = []
-        with pool(count) as running:
+        with worker_pool(count) as running:
             pending: dict[Future[_Ended], J] = {}
             while (queue or pending) and not survivors:
                 while queue and len(pending) < count:
@@ -76,7 +77,7 @@ def run_jobs(
 
 def _alone(function: Callable[[J], None], job: J) -> Outcome[J]:
     """Run a possible culprit by itself."""
-    with pool(1) as running:
+    with worker_pool(1) as running:
         try:
             return Outcome(job, *running.submit(_timed, function, job).result())
         except BrokenProcessPool:
@@ -98,17 +99,28 @@ def _timed(function: Callable[[J], None], job: J) -> _Ended:
     return reason, time.perf_counter() - began
 
 
-def pool(count: int) -> ProcessPoolExecutor:
-    """Return spawned workers, one thread each: parallel videos beat parallel loops.
+@contextmanager
+def worker_pool(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Give spawned workers, one thread each: parallel videos beat parallel loops.
 
-    The variables are read when the numeric libraries load, so the workers must inherit them.
+    The variables are read when the numeric libraries load, so the workers must inherit them; what
+    this process starts afterwards must not.
 
     Args:
         count: processes.
     """
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     context = get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    try:
+        with ProcessPoolExecutor(count, context, initializer=_end_with_parent) as running:
+            yield running
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _end_with_parent() -> None:

@@ -34,7 +34,7 @@ from vigil.demo.world.scenes import Scene, make_scene
 from vigil.perception.crops import cut, near_pairs, square
 from vigil.schema import JOINTS, atomic
 from vigil.sequences import UNKNOWN
-from vigil.workers import pool
+from vigil.workers import worker_pool
 
 SIZE: Final = 72  # a little more than the network sees, so that training may shift and zoom
 LOOKS: Final = 7  # frames of a scene
@@ -228,7 +228,7 @@ def make_crops(
     if count <= 1:
         found = [row for scene in seeds for row in make_rows(scene, every_s)]
     else:
-        with pool(count) as running:
+        with worker_pool(count) as running:
             work = partial(make_rows, every_s=every_s)
             found = [row for rows in running.map(work, seeds, chunksize=4) for row in rows]
     names = list(found[0])

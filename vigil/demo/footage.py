@@ -34,7 +34,7 @@ from vigil.demo.world import behaviors
 from vigil.demo.world.render import FrameTruth
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.video import VideoWriter
-from vigil.workers import pool
+from vigil.workers import worker_pool
 
 SCHEMA_VERSION = 1
 FPS = 12
@@ -159,7 +159,7 @@ def make_footage(
     if count <= 1:
         rows = [work(shot) for shot in shots]
     else:
-        with pool(count) as running:
+        with worker_pool(count) as running:
             rows = list(running.map(work, shots))
     path = out / "manifest.json"
     temporary = path.with_suffix(".tmp")

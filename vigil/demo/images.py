@@ -23,7 +23,7 @@ from vigil.demo.annotations import CATEGORY, coco_annotations
 from vigil.demo.world.behaviors import FAINT
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.demo.world.skeleton import tilt
-from vigil.workers import pool
+from vigil.workers import worker_pool
 
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000
@@ -143,7 +143,7 @@ def _run(
     if workers <= 1:
         yield from map(work, tasks)
         return
-    with pool(workers) as running:
+    with worker_pool(workers) as running:
         yield from running.map(work, tasks, chunksize=8)
 
 

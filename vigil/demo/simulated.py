@@ -31,7 +31,7 @@ from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons
-from vigil.workers import pool
+from vigil.workers import worker_pool
 
 _LOG = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def simulate(
         how=how, smooth_s=config.skeletons.smooth_s,
     )  # fmt: skip
     seeds = scene_seeds("train", seed, scenes)
-    with pool(workers or os.cpu_count() or 1) as running:
+    with worker_pool(workers or os.cpu_count() or 1) as running:
         parts = list(running.map(work, seeds, chunksize=16))
     return write_scenes(path, [row for part in parts for row in part], seeds)
 

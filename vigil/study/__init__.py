@@ -39,7 +39,7 @@ from vigil.study.file import (
 )
 from vigil.study.results import Probabilities, Result, result, table
 from vigil.training import initial, key, train
-from vigil.workers import pool
+from vigil.workers import worker_pool
 
 __all__ = ["Result", "StudySection", "conduct", "configure", "prepare", "read_study", "table"]
 
@@ -200,7 +200,7 @@ def _work(
 ) -> None:
     """Train and judge what is not done yet."""
     every = [task for group in tasks.values() for task in group]
-    with pool(workers) as running:
+    with worker_pool(workers) as running:
         work = partial(_finish, folds=folds, annotations=annotations)
         for done, text in enumerate(running.map(work, every), start=1):
             say(f"study: {done}/{len(every)} trainings, {text}")
