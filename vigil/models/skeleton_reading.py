@@ -15,6 +15,7 @@ from vigil.models.doors import Batch, InputTensor, Row
 from vigil.models.layouts import layout
 from vigil.sampling import Sampling
 from vigil.schema import JOINTS
+from vigil.sequences import pool
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,7 @@ class SkeletonReading:
         said = np.asarray(probabilities, np.float32)
         if self.views == 1:
             return said
-        total = np.zeros((count, said.shape[1]), np.float64)
-        np.add.at(total, owner, said)
-        rows = np.bincount(owner, minlength=count)[:, None]
-        return np.asarray(total / np.maximum(rows, 1), np.float32)
+        return pool(said, owner, count, "mean", top_k=1, normal=0)
 
     def pipeline(self, augment: AugmentSection | None) -> list[dict[str, Any]]:
         """Return mmaction2's pipeline config; `augment` is for training."""
