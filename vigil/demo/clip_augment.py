@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vigil.demo.captions import KINDS
+from vigil.models.layouts import layout
 from vigil.perception import clip_network
 
-_MIRROR: Final = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+_MIRROR: Final = list(layout("coco").mirror)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from vigil.demo.world.skeleton import tilt
+from vigil.models.layouts import layout
 from vigil.schema import JOINTS
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ Bools = NDArray[np.bool_]
 _LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
 # Face, shoulders, elbows, wrists, hips, knees, ankles: deviation upright, in body extents.
 _LIMB_NOISE = np.repeat([0.022, 0.024, 0.039, 0.066, 0.021, 0.031, 0.043], [5, 2, 2, 2, 2, 2, 2])
-_MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+_MIRROR = list(layout("coco").mirror)
 _TOUCH_IOU = 0.2  # boxes of people who cross or fight overlap so much
 _BREAK_OFFSET = 10  # a new identity is the old one plus this; scenes have fewer people
 

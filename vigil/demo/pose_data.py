@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.errors import InputError
+from vigil.models.layouts import layout
 from vigil.perception.rtmo import PAD_VALUE, preprocess
 
-FLIPPED: Final = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
+FLIPPED: Final = np.array(layout("coco").mirror)
 OCCLUDED_WEIGHT: Final = 0.5  # how visible a labeled but hidden joint (COCO's v = 1) counts
 _LEAST_AREA_LEFT: Final = 0.3  # of a person's box inside the crop, to still be a person
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.demo.disturbances import People
+from vigil.models.layouts import layout
 from vigil.sampling import body_extent
 from vigil.schema import JOINTS
 
@@ -23,7 +24,7 @@ _MOST_LOST = 0.9  # share of frames, however bad the joints are
 _NEW_IDENTITY = 10  # is added to the old one; scenes have fewer people
 # Face, shoulders, elbows, wrists, hips, knees, ankles.
 _LIMB_NOISE = np.repeat([0.3, 0.4, 0.7, 1.3, 0.35, 0.55, 0.75], [5, 2, 2, 2, 2, 2, 2])
-_MIRROR = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+_MIRROR = list(layout("coco").mirror)
 
 
 @dataclass(frozen=True)
