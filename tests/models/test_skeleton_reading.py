@@ -18,6 +18,7 @@ from vigil.models import store
 from vigil.models.layouts import layout
 from vigil.models.reading import JointReading, SequenceReading, SkeletonReading, reading
 from vigil.models.skeleton_reading import mirrored
+from vigil.serving.repository import read_config
 from vigil.session import OnnxSession
 
 ONE = SkeletonReading(8, 2, "stretch")
@@ -79,7 +80,7 @@ def test_the_recognizer_s_section_says_it_and_clients_are_told() -> None:
     reads = reading(params, cfg.dataset)
     assert isinstance(reads, SkeletonReading)
     assert (reads.test_clips, reads.test_mirror, reads.views) == (10, True, 20)
-    assert (reads.facts["test_clips"], reads.facts["test_mirror"]) == (10, True)
+    assert (reads.facts["test_clips"], reads.facts["test_mirror"]) == (10, "true")
     assert not {"test_clips", "test_mirror"} & set(ONE.facts)
 
 
@@ -106,7 +107,9 @@ def test_offline_and_exported_answers_are_the_same_means(tmp_path: Path) -> None
     batch = kept.reads.batch(ROWS)
     publish(recognizer.inference_graph(), kept, tmp_path, batch.feeds, cfg.export)
     session = OnnxSession(tmp_path / "protogcn/1/model.onnx", device="cpu")
-    assert (session.metadata["test_clips"], session.metadata["test_mirror"]) == ("3", "true")
+    told = read_config(tmp_path / "protogcn").parameters
+    for name, value in (("test_clips", "3"), ("test_mirror", "true")):
+        assert session.metadata[name] == told[name].string_value == value
     said = session.run(batch.feeds)["probabilities"]
     assert len(said) == 18
     wanted = said.reshape(3, 6, -1).mean(1)

@@ -60,7 +60,7 @@ class SkeletonReading:
             "input_layout": "coco",
             "input_units": "x and y in pixels of the original frame, score in [0, 1]",
             **({"test_clips": self.test_clips} if self.test_clips > 1 else {}),
-            **({"test_mirror": True} if self.test_mirror else {}),
+            **({"test_mirror": "true"} if self.test_mirror else {}),
         }
 
     @property
