@@ -49,7 +49,7 @@ _EVERY = 20  # scenes from one line of progress to the next
 
 def render(
     path: Path, scenes: int, config: Config, say: Callable[[str], None], weights: Path = SHIPPED,
-    seed: int = 60, workers: int | None = None,
+    seed: int = 60, workers: int | None = None, split: str = "train",
 ) -> int:  # fmt: skip
     """Write an annotation file of rendered scenes' windows; a twentieth is for validation.
 
@@ -59,9 +59,10 @@ def render(
         config: classes, windows, and everything the networks are run with.
         say: receives a line now and then.
         weights: holds `yolo11n.safetensors` and `rtmo.safetensors`.
-        seed: part of the split `train` of scene seeds; the demo's detector and pose network have
-            learned from seeds 1 and 2 of it.
+        seed: part of the split of scene seeds; the demo's detector and pose network have learned
+            from seeds 1 to 3 of `train`.
         workers: processes; every core when None.
+        split: of scene seeds, see `vigil.demo.images`.
 
     Returns:
         The number of windows.
@@ -73,7 +74,7 @@ def render(
     folder = path.with_suffix("") / key(config, weights)
     folder.mkdir(parents=True, exist_ok=True)
     _install(config, weights, folder)
-    seeds = scene_seeds("train", seed, scenes)
+    seeds = scene_seeds(split, seed, scenes)
     missing = [number for number in seeds if not _kept(folder, number).is_file()]
     work = partial(find_people, config=config, folder=folder)
     for done, outcome in enumerate(run_jobs(work, missing, workers or 0), start=1):
