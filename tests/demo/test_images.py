@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -78,3 +80,21 @@ def test_where_falls_are_asked_for_people_lie(tmp_path: Path) -> None:
 
     assert lying(1.0) >= 0.75
     assert lying(0.0) <= 0.25
+
+
+def test_where_acts_are_asked_for_people_are_at_each_other(tmp_path: Path) -> None:
+    """On more images than by chance two boxes touch: six of the eight acts are between two."""
+
+    def touching(acts: float) -> float:
+        made = make_images(tmp_path / str(acts), 40, 8, "val", workers=2, acts=acts)
+        boxes = defaultdict(list)
+        for row in json.loads(made.read_text())["annotations"]:
+            x, y, width, height = row["bbox"]
+            boxes[row["image_id"]].append((x, y, x + width, y + height))
+        near = [any(_touch(*pair) for pair in combinations(found, 2)) for found in boxes.values()]
+        return sum(near) / 40
+
+    def _touch(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+        return all(a[k] < b[k + 2] and b[k] < a[k + 2] for k in (0, 1))
+
+    assert touching(1.0) > touching(0.0) + 0.1

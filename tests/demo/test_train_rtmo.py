@@ -13,6 +13,7 @@ import torch
 from vigil.demo import pose_data, pose_metrics, train_rtmo
 from vigil.demo.images import make_images
 from vigil.demo.pose_data import FLIPPED, Persons
+from vigil.demo.rtmo_run import Recipe, start
 from vigil.errors import InputError
 from vigil.perception import rtmo_network
 from vigil.perception.poses import Poses
@@ -132,7 +133,7 @@ def test_focus_brings_a_person_near_the_middle() -> None:
 
 def test_a_person_gets_every_cell_inside_its_box_up_to_six() -> None:
     """The assigner gives a fresh network as many cells as a trained one."""
-    run = train_rtmo.start(train_rtmo.Recipe(), torch.device("cpu"))
+    run = train_rtmo.start(Recipe(), torch.device("cpu"))
     cost = torch.full((12, 2), 1e5)
     cost[:9, 0] = torch.arange(9.0)
     cost[9:, 1] = 1.0
@@ -226,3 +227,22 @@ def test_batches_of_an_iteration_do_not_depend_on_where_the_run_began(data: Path
         assert rows.tolist() == other_rows.tolist()
         assert random.random() == other_random.random()
     assert sorted(np.concatenate([rows for rows, _ in seen[:3]]).tolist()) == list(range(6))
+
+
+def test_wrists_weigh_more_than_other_joints_in_the_classifier() -> None:
+    """One bad wrist costs three times what one bad ankle costs; a joint not labeled nothing."""
+    run = start(Recipe(), torch.device("cpu"))
+    loss = run.model.head.loss_mle
+    good = torch.ones(1, 17, 4) / 4
+    right = (good, good)
+
+    def cost(joint: int, labeled: float = 1.0) -> float:
+        seen = torch.zeros(1, 17)
+        seen[0, joint] = labeled
+        return float(loss(right, right, seen))
+
+    wrist, elbow, ankle = (cost(joint) for joint in (9, 7, 15))
+    assert wrist == pytest.approx(3 * ankle)
+    assert elbow == pytest.approx(1.5 * ankle)
+    assert cost(9, 0.0) == 0.0
+    assert ankle > 0

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.demo.annotations import CATEGORY, coco_annotations
-from vigil.demo.world.behaviors import FAINT
+from vigil.demo.world.behaviors import ASSAULT, FAINT
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.demo.world.skeleton import tilt
 from vigil.workers import worker_pool
@@ -28,6 +28,7 @@ from vigil.workers import worker_pool
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000
 _FALLING, _INSIDE = 0.3, 0.5  # least tilt, and share of the joints that lie in the picture
+_ACTS = ("talk", "wave", "bend", "hug", "help_up", *ASSAULT)  # what hands do while upright
 IMAGES_PER_ROOM = 4  # people and motion differ in every image, the room and camera in every fourth
 
 
@@ -47,7 +48,9 @@ def scene_seeds(split: str, seed: int, n: int) -> list[int]:
 _LAST: list[Scene] = []  # the worker's last scene, whose drawn room the next one may share
 
 
-def make_image(scene_seed: int, image_id: int, folder: Path, falls: float = 0.0) -> dict[str, Any]:
+def make_image(
+    scene_seed: int, image_id: int, folder: Path, falls: float = 0.0, acts: float = 0.0
+) -> dict[str, Any]:
     """Render a random frame of a scene to `folder`; return its COCO image and annotations.
 
     Args:
@@ -55,6 +58,7 @@ def make_image(scene_seed: int, image_id: int, folder: Path, falls: float = 0.0)
         image_id: its number.
         folder: where to.
         falls: chance that somebody falls in the scene, and lies or is about to on the frame.
+        acts: chance of the others that hands are busy on the frame: people talk, hug, strike, ...
     """
     room_seed = scene_seed - scene_seed % IMAGES_PER_ROOM
     import cv2
@@ -62,11 +66,15 @@ def make_image(scene_seed: int, image_id: int, folder: Path, falls: float = 0.0)
     rng = np.random.default_rng([scene_seed, 9])
     chance = np.random.default_rng([scene_seed, 10])
     behavior = str(chance.choice(FAINT)) if chance.random() < falls else None
+    if behavior is None and chance.random() < acts:
+        behavior = str(chance.choice(_ACTS))
     scene = make_scene(scene_seed, behavior, scene_seed=room_seed, camera_seed=room_seed)
     if _LAST:
         scene.share_backdrop(_LAST[0])
     _LAST[:] = [scene]
-    moments = np.arange(scene.n_frames) if behavior is None else _fallen(scene)
+    moments = np.arange(scene.n_frames)
+    if behavior is not None:
+        moments = _fallen(scene) if behavior in FAINT else _busy(scene)
     image, truth = scene.render(int(rng.choice(moments)))
     for _ in range(3):
         if len(truth.track_ids) or rng.random() < 0.1:
@@ -88,14 +96,23 @@ def _fallen(scene: Scene) -> NDArray[np.intp]:
     return found if len(found) else np.arange(scene.n_frames)
 
 
-def _make_numbered(task: tuple[int, int], folder: Path, falls: float) -> dict[str, Any]:
+def _busy(scene: Scene) -> NDArray[np.intp]:
+    """Return the frames on which the scene's main event goes on; all if it is too short for one."""
+    times, event = np.arange(scene.n_frames) / scene.fps, scene.events[0]
+    found = np.flatnonzero((times >= event.start_s) & (times <= event.end_s))
+    return found if len(found) else np.arange(scene.n_frames)
+
+
+def _make_numbered(
+    task: tuple[int, int], folder: Path, falls: float, acts: float
+) -> dict[str, Any]:
     """Unpack (image id, scene seed) for a worker."""
-    return make_image(task[1], task[0], folder, falls)
+    return make_image(task[1], task[0], folder, falls, acts)
 
 
 def make_images(
     out_dir: Path | str, n_images: int, seed: int, split: str, workers: int | None = None,
-    falls: float = 0.0,
+    falls: float = 0.0, acts: float = 0.0,
 ) -> Path:  # fmt: skip
     """Write `images/*.jpg` and `annotations.json` (COCO with keypoints and masks).
 
@@ -108,6 +125,7 @@ def make_images(
         split: train, val, test or footage.
         workers: processes; all cores when None.
         falls: see `make_image`.
+        acts: see `make_image`.
 
     Returns:
         The path of `annotations.json`.
@@ -118,7 +136,7 @@ def make_images(
     tasks = list(enumerate(scene_seeds(split, seed, n_images), start=1))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for row in _run(tasks, folder, workers or os.cpu_count() or 1, falls):
+    for row in _run(tasks, folder, workers or os.cpu_count() or 1, falls, acts):
         images.append(row["image"])
         for annotation in row["annotations"]:
             annotations.append({"id": len(annotations) + 1, **annotation})
@@ -136,10 +154,10 @@ def make_images(
 
 
 def _run(
-    tasks: list[tuple[int, int]], folder: Path, workers: int, falls: float
+    tasks: list[tuple[int, int]], folder: Path, workers: int, falls: float, acts: float
 ) -> Iterator[dict[str, Any]]:
     """Make the images, in order."""
-    work = partial(_make_numbered, folder=folder, falls=falls)
+    work = partial(_make_numbered, folder=folder, falls=falls, acts=acts)
     if workers <= 1:
         yield from map(work, tasks)
         return
@@ -156,8 +174,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--falls", type=float, default=0.0, help="share in which somebody falls")
+    parser.add_argument("--acts", type=float, default=0.0,
+                        help="share of the others in which hands are busy")  # fmt: skip
     args = parser.parse_args()
-    make_images(args.out, args.n, args.seed, args.split, args.workers, args.falls)
+    make_images(args.out, args.n, args.seed, args.split, args.workers, args.falls, args.acts)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ from vigil.perception import rtmo_network
 OUTSIDE_COST: Final = 1e4  # SimOTA adds 1e5 for a cell outside a person's box or center
 
 
+# Face and shoulders, elbows, wrists, hips to ankles: what hands do is what blows are told by.
+JOINT_WEIGHTS: Final = (*[1.0] * 7, *[1.5] * 2, *[3.0] * 2, *[1.0] * 6)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Numbers of the training; `minutes` is the whole budget of wall-clock time.
@@ -84,7 +88,8 @@ def _adapt(head: Any) -> None:
 
     The losses weigh as in the second stage of RTMO's authors from the beginning: scores and proxy
     poses learn from the coordinate classifier. And SimOTA gives a person up to ten of the cells
-    inside its box instead of as many as already fit it well, which is one for a fresh network.
+    inside its box instead of as many as already fit it well, which is one for a fresh network. The
+    coordinate classifier learns joints by `JOINT_WEIGHTS`.
     """
     head.proxy_target_cc = True
     head.loss_mle.loss_weight = 5.0
@@ -99,6 +104,12 @@ def _adapt(head: Any) -> None:
         return match(cost, (cost < OUTSIDE_COST).to(quality.dtype), persons, valid)
 
     head.assigner.dynamic_k_matching = generous
+    classify, weights = head.loss_mle.forward, torch.tensor(JOINT_WEIGHTS)
+
+    def weighted(outputs: torch.Tensor, targets: torch.Tensor, visible: torch.Tensor) -> Any:
+        return classify(outputs, targets, visible * weights.to(visible))
+
+    head.loss_mle.forward = weighted
 
 
 @torch.no_grad()
