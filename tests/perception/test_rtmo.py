@@ -73,16 +73,24 @@ def test_postprocess_drops_weak_and_double_candidates_and_undoes_the_scale() -> 
         [[0, 0, 10, 20], [100, 0, 120, 40], [1, 0, 10, 20], [50, 50, 60, 60]],
         [0.6, 0.9, 0.5, 0.05],
     )
-    poses = rtmo.postprocess(outputs, scale=0.5, score_threshold=0.1, nms_threshold=0.65)
+    poses = rtmo.postprocess(outputs, 0.5, SIZE, score_threshold=0.1, nms_threshold=0.65)
     assert poses.scores.tolist() == pytest.approx([0.9, 0.6])
     assert poses.boxes.tolist() == [[200, 0, 240, 80], [0, 0, 20, 40]]
     assert poses.keypoints[0].tolist() == [[220, 40]] * 17
     assert poses.keypoint_scores.tolist() == [[0.5] * 17] * 2
 
 
+def test_boxes_are_cut_at_the_edge_after_doubles_are_dropped() -> None:
+    """Two that differ beyond the picture's edge stay two, and end at it."""
+    outputs = _candidates([[0, -10, 10, 20], [0, 0, 10, 20]], [0.9, 0.8])
+    poses = rtmo.postprocess(outputs, 0.5, (8, 16), score_threshold=0.1, nms_threshold=0.7)
+    assert poses.boxes.tolist() == [[0, 0, 16, 32]] * 2
+    assert len(rtmo.postprocess(outputs, 0.5, (8, 16), 0.1, 0.6)) == 1
+
+
 def test_postprocess_of_nothing_is_no_person() -> None:
     """No candidate above the threshold gives empty arrays of the right shapes, never zeros."""
-    poses = rtmo.postprocess(_candidates([[0, 0, 1, 1]], [0.01]), 1.0)
+    poses = rtmo.postprocess(_candidates([[0, 0, 1, 1]], [0.01]), 1.0, SIZE)
     assert len(poses) == 0
     assert poses.boxes.shape == (0, 4)
     assert poses.keypoints.shape == (0, 17, 2)
@@ -93,8 +101,8 @@ def test_postprocess_reads_the_publishers_own_graph() -> None:
     """`dets` holds boxes and scores together."""
     outputs = _candidates([[0, 0, 10, 20]], [0.6])
     dets = np.concatenate([outputs["boxes"], outputs["scores"][:, None]], axis=1)
-    theirs = rtmo.postprocess({"dets": dets, "keypoints": outputs["keypoints"]}, 1.0)
-    ours = rtmo.postprocess(outputs, 1.0)
+    theirs = rtmo.postprocess({"dets": dets, "keypoints": outputs["keypoints"]}, 1.0, SIZE)
+    ours = rtmo.postprocess(outputs, 1.0, SIZE)
     np.testing.assert_array_equal(theirs.boxes, ours.boxes)
     np.testing.assert_array_equal(theirs.scores, ours.scores)
     np.testing.assert_array_equal(theirs.keypoints, ours.keypoints)
@@ -134,30 +142,14 @@ def _native(model: Any, inputs: NDArray[np.float32], score_threshold: float) -> 
     return found
 
 
-def _cut_before_suppression(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hand mmpose's suppression boxes that are cut at the picture's edge, as our graph cuts them.
-
-    mmpose cuts what is left; so of two boxes that overlap inside the picture alone it keeps both.
-    """
-    from mmpose.models.heads.hybrid_heads import rtmo_head
-
-    suppress, edge = rtmo_head.nms_torch, torch.tensor([*SIZE, *SIZE])
-
-    def cut(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> Any:
-        return suppress(boxes.clamp(min=0).minimum(edge), scores, threshold)
-
-    monkeypatch.setattr(rtmo_head, "nms_torch", cut)
-
-
 def test_graph_and_postprocess_equal_mmpose_on_rendered_scenes(
-    scenes: NDArray[np.uint8], graph: Path, monkeypatch: pytest.MonkeyPatch
+    scenes: NDArray[np.uint8], graph: Path
 ) -> None:
     """Same persons, within 1 px and 0.01 of score, at once and one by one.
 
     At the score the demo asks for: below it a scene has more candidates than the 100 that leave
-    the graph, which mmpose's own prediction does not limit. Boxes are cut before suppression.
+    the graph, which mmpose's own prediction does not limit.
     """
-    _cut_before_suppression(monkeypatch)
     model = rtmo_network.build_rtmo("demo")
     rtmo_network.load_weights(model, WEIGHTS)
     inputs = np.stack([rtmo.preprocess(scene, SIZE)[0] for scene in scenes])
@@ -167,7 +159,7 @@ def test_graph_and_postprocess_equal_mmpose_on_rendered_scenes(
     for row, native in enumerate(_native(model, inputs, SCORE)):
         alone = session.run({"input": inputs[row : row + 1]})
         for outputs in ({k: v[row] for k, v in batch.items()}, {k: v[0] for k, v in alone.items()}):
-            poses = rtmo.postprocess(outputs, 1.0, SCORE, 0.65)
+            poses = rtmo.postprocess(outputs, 1.0, SIZE, SCORE, 0.65)
             assert len(poses) == len(native.scores)
             np.testing.assert_allclose(poses.boxes, native.bboxes, atol=0.5)
             np.testing.assert_allclose(poses.scores, native.scores, atol=0.005)
@@ -209,7 +201,7 @@ def test_an_official_size_exports_at_any_input_size(tmp_path: Path) -> None:
     outputs = OnnxSession(path, device="cpu").run({"input": inputs})
     assert outputs["scores"].shape == (2, 60)  # all cells: 48 of stride 16 and 12 of stride 32
     for row, native in enumerate(_native(model, inputs, 0.0)):
-        poses = rtmo.postprocess({k: v[row] for k, v in outputs.items()}, 1.0, 0.0, 0.65)
+        poses = rtmo.postprocess({k: v[row] for k, v in outputs.items()}, 1.0, SIZE, 0.0, 0.65)
         best = int(native.scores.argmax())
         np.testing.assert_allclose(poses.scores[0], native.scores[best], atol=1e-4)
         np.testing.assert_allclose(poses.keypoints[0], native.keypoints[best], atol=0.1)
@@ -231,7 +223,7 @@ def test_demo_weights_find_the_joints_of_held_out_scenes() -> None:
         with torch.no_grad():
             boxes, scores, keypoints = graph(torch.from_numpy(tensor[None]))
         outputs = {"boxes": boxes[0], "scores": scores[0], "keypoints": keypoints[0]}
-        poses = rtmo.postprocess({k: v.numpy() for k, v in outputs.items()}, scale, 0.2)
+        poses = rtmo.postprocess({k: v.numpy() for k, v in outputs.items()}, scale, SIZE, 0.2)
         for row in np.flatnonzero(truth.visible_fraction > 0.8):
             inside = truth.visibility[row] > 0
             distance = np.linalg.norm(poses.keypoints - truth.keypoints[row], axis=2)[:, inside]

@@ -144,7 +144,7 @@ def predict(model: Any, images: PoseImages) -> Iterator[tuple[int, Poses]]:
             boxes, scores, keypoints = graph(pixels.permute(0, 3, 1, 2).float().contiguous())
         outputs = {"boxes": boxes, "scores": scores, "keypoints": keypoints}
         arrays = {name: value[0].numpy() for name, value in outputs.items()}
-        yield image_id, rtmo.postprocess(arrays, images.scales[row], score_threshold=0.01)
+        yield image_id, rtmo.postprocess(arrays, images.scales[row], SIZE, score_threshold=0.01)
 
 
 def train(

@@ -60,12 +60,14 @@ class PoseEstimator:
         return poses
 
     def _rtmo(self, frames: Sequence[NDArray[np.uint8]]) -> list[Poses]:
-        fitted = [rtmo.preprocess(frame, (self._width, self._height)) for frame in frames]
+        size = (self._width, self._height)
+        fitted = [rtmo.preprocess(frame, size) for frame in frames]
         outputs = self._run([image for image, _ in fitted])
         return [
             rtmo.postprocess(
                 {name: values[i] for name, values in outputs.items()},
                 scale,
+                size,
                 self._config.score_threshold,
                 self._config.nms_threshold,
             )

@@ -5,8 +5,9 @@ needs neither torch nor mmpose.
 
 The graph: `input` (batch, 3, H, W) float32, BGR, 0 to 255, letter-boxed at the top left with 114.
 Out come the K best candidates by score, in pixels of the letter-boxed image: `boxes`
-(batch, K, 4) xyxy, `scores` (batch, K), `keypoints` (batch, K, 17, 3) as x, y, score. Suppression
-of duplicates happens outside, in `postprocess`.
+(batch, K, 4) xyxy, which may reach beyond it, `scores` (batch, K), `keypoints` (batch, K, 17, 3) as
+x, y, score. Suppression of duplicates, and then cutting boxes at the edge, happens outside, in
+`postprocess`, in mmpose's order.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def preprocess(rgb: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[n
 def postprocess(
     outputs: Mapping[str, NDArray[np.float32]],
     scale: float,
+    size: tuple[int, int],
     score_threshold: float = 0.1,
     nms_threshold: float = 0.65,
 ) -> Poses:
@@ -55,6 +57,7 @@ def postprocess(
         outputs: one image's rows (no batch axis): `boxes` (K, 4), `scores` (K,) and `keypoints`
             (K, 17, 3); or, from the publisher's own graph, `dets` (K, 5) in place of the first two.
         scale: what `preprocess` returned for this image.
+        size: width and height in pixels of the network's input, where boxes end.
         score_threshold: candidates at or below this are dropped.
         nms_threshold: a candidate whose box has an IoU above this with a better one is dropped.
 
@@ -70,7 +73,7 @@ def postprocess(
     order = order[_suppress(boxes[order], nms_threshold)]
     keypoints = outputs["keypoints"][order]
     return Poses(
-        boxes=(boxes[order] / scale).astype(np.float32),
+        boxes=(np.clip(boxes[order], 0, (*size, *size)) / scale).astype(np.float32),
         scores=scores[order].astype(np.float32),
         keypoints=(keypoints[..., :2] / scale).astype(np.float32),
         keypoint_scores=keypoints[..., 2].astype(np.float32),

@@ -261,9 +261,7 @@ def exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Module
             xy = head.dcc.forward_test(pick(flat(vectors)), padded, cells)
             xy = xy.reshape(-1, top_k, head.num_keypoints, 2)  # outside export, batch 1 is lost
             seen = pick(flat(visibility)).sigmoid().unsqueeze(-1)
-            limit = center.new_tensor(size)
-            corners = [center - extent / 2, center + extent / 2]
-            boxes = torch.cat([corner.clamp(min=0).minimum(limit) for corner in corners], dim=-1)
+            boxes = torch.cat([center - extent / 2, center + extent / 2], dim=-1)
             return boxes, scores, torch.cat([xy, seen], dim=-1)
 
     return Graph().eval()
