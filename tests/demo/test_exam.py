@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,10 +15,11 @@ import pytest
 from tests.conftest import ROOT
 from vigil.config import load
 from vigil.dataset import read_annotations
-from vigil.demo.exam import by_behavior, examine
+from vigil.demo.exam import by_behavior, check_reads_skeletons, examine
 from vigil.demo.images import scene_seeds
 from vigil.demo.simulated import simulate
 from vigil.demo.world.scenes import make_scene
+from vigil.errors import InputError
 from vigil.evaluation import predict
 from vigil.models import store
 from vigil.weights import entry, fetch
@@ -67,7 +69,7 @@ def test_the_command_draws_looks_and_judges(shipped: Path, tmp_path: Path) -> No
     for name in ("params.yaml", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "models").mkdir()
-    shipped.rename(tmp_path / "models" / "protogcn")
+    shutil.copytree(shipped, tmp_path / "models" / "protogcn")
     command = [sys.executable, "-m", "vigil.demo.exam", "--scenes", "2", "--seed", "1"]
     done = subprocess.run(
         [*command, "--params", str(tmp_path / "params.yaml")],
@@ -80,6 +82,17 @@ def test_the_command_draws_looks_and_judges(shipped: Path, tmp_path: Path) -> No
     scores = (tmp_path / "reports/exam/protogcn/scores.csv").read_text()
     assert report["n_videos"] == 2
     assert all(name in scores for name in names)
+
+
+def test_a_recognizer_of_something_else_is_refused_before_it_draws(
+    shipped: Path, tmp_path: Path
+) -> None:
+    check_reads_skeletons("protogcn", shipped)
+    config, _ = load(ROOT / "params.yaml")
+    spec = store.ModelSpec.of("clip_gru", config.classes, config.models, config.dataset)
+    store.save(tmp_path, store.build(spec).state_dict(), spec)
+    with pytest.raises(InputError, match="expected a recognizer of skeletons"):
+        check_reads_skeletons("clip_gru", tmp_path)
 
 
 def test_without_a_trained_recognizer_it_says_so_before_it_draws(tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ from vigil.demo.footage import FPS
 from vigil.demo.rendered import render
 from vigil.demo.world.scenes import make_scene
 from vigil.ensemble import load
+from vigil.errors import InputError
 from vigil.evaluation import predict, report
 from vigil.evaluation.scores import scores_of
+from vigil.models.skeleton_reading import SkeletonReading
 from vigil.paths import Paths
 from vigil.reporting import show, write_details
 from vigil.schema import write_json
@@ -47,7 +49,7 @@ def examine(
         The report; its groups are the scenes' main behaviors.
 
     Raises:
-        InputError: no window, or a recognizer that reads something else than skeletons.
+        InputError: no window.
         ModelError: no trained recognizer in `model`.
     """
     _, rows = read_annotations(annotations)
@@ -66,6 +68,17 @@ def by_behavior(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"group": behaviors[row["video_id"]]} for row in rows]
 
 
+def check_reads_skeletons(name: str, model: Path) -> None:
+    """Check that the folder `model` holds a recognizer that can be judged on skeletons alone.
+
+    Raises:
+        InputError: it reads something else.
+        ModelError: no trained recognizer there.
+    """
+    if not isinstance(load(model)[1].reads, SkeletonReading):
+        raise InputError(f"exam: {name}: expected a recognizer of skeletons, got one of sequences")
+
+
 def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
     """Render, look, judge and report."""
 
@@ -74,7 +87,7 @@ def main(config: Config, paths: Paths, arguments: argparse.Namespace) -> None:
         sys.stdout.flush()
 
     name, scenes, seed = arguments.model, arguments.scenes, arguments.seed
-    load(paths.model(name))  # before hours of drawing
+    check_reads_skeletons(name, paths.model(name))  # before hours of drawing
     folder = paths.reports / "exam"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"scenes-{seed}.pkl"
