@@ -24,7 +24,7 @@ from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons, Tracks
 from vigil.video import Frame, decode
 
-VERSION = 2  # raise it when the same inputs give other skeletons, so that caches are passed over
+VERSION = 3  # raise it when the same inputs give other skeletons, so that caches are passed over
 CHUNK = 8  # frames held at once
 
 
