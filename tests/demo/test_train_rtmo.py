@@ -246,3 +246,26 @@ def test_wrists_weigh_more_than_other_joints_in_the_classifier() -> None:
     assert elbow == pytest.approx(1.5 * ankle)
     assert cost(9, 0.0) == 0.0
     assert ankle > 0
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_step_computes_in_bfloat16_only_where_the_processor_has_it(
+    able: bool, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)
+    recipe = Recipe(batch=2)
+    run = start(recipe, torch.device("cpu"))
+    images = pose_data.load(data / "train", train_rtmo.SIZE)
+    enabled: list[bool] = []
+    look = run.model.extract_feat
+
+    def seen(inputs: torch.Tensor) -> torch.Tensor:
+        enabled.append(torch.is_autocast_enabled("cpu"))
+        features: torch.Tensor = look(inputs)
+        return features
+
+    monkeypatch.setattr(run.model, "extract_feat", seen)
+
+    train_rtmo.step(run, images, np.arange(2), np.random.default_rng(0), recipe, 0.0)
+
+    assert enabled == [able]

@@ -34,6 +34,7 @@ from vigil.demo.checkpoints import Run, export_weights, report, resume, save
 from vigil.demo.clip_augment import Motion, inputs, motions, move
 from vigil.demo.clip_heads import Taught
 from vigil.demo.clip_metrics import zero_shot
+from vigil.demo.precision import half
 from vigil.errors import InputError
 from vigil.perception import clip_network
 from vigil.schema import write_json
@@ -167,7 +168,7 @@ def step(run: Run, columns: Columns, tokens: dict[str, Any], recipe: Recipe) -> 
     theta = motions(len(rows), recipe.motion, rng)
     run.model.train()
     clip = run.model.clip
-    with torch.autocast("cpu", torch.bfloat16):
+    with half(torch.device("cpu")):
         seen = clip.encode_image(inputs(columns["crops"][rows], theta, recipe.motion, rng))
     seen = torch.nn.functional.normalize(seen.float(), dim=-1)
     kind, action = (torch.from_numpy(columns[name][rows]) for name in ("kind", "action"))
@@ -190,7 +191,7 @@ def _said(clip: Any, texts: list[str], tokens: dict[str, Any]) -> Tensor:
     new = [text for text in each if text not in tokens]
     if new:
         tokens.update(zip(new, torch.from_numpy(clip_network.tokenize(new)), strict=True))
-    with torch.autocast("cpu", torch.bfloat16):
+    with half(torch.device("cpu")):
         said = clip.encode_text(torch.stack([tokens[text] for text in each]))
     place = {text: number for number, text in enumerate(each)}
     said = torch.nn.functional.normalize(said.float(), dim=-1)

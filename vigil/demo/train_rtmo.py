@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from vigil.demo import pose_data, pose_metrics
 from vigil.demo.checkpoints import Run, export_weights, report, resume, save
 from vigil.demo.pose_data import Persons, PoseImages
+from vigil.demo.precision import half
 from vigil.demo.rtmo_run import AveragedRun, Recipe, average, start
 from vigil.perception import rtmo, rtmo_network
 from vigil.perception.poses import Poses
@@ -88,7 +89,7 @@ def step(
     inputs = pixels.permute(0, 3, 1, 2).float()  # channels last in memory, as the network is
     if not run.model.training:
         run.model.train()
-    with torch.autocast(device.type, torch.bfloat16):
+    with half(device):
         features = run.model.extract_feat(inputs)
     samples = [_sample(persons, size, device) for _, persons in made]
     losses = run.model.head.loss([feature.float() for feature in features], samples)

@@ -209,6 +209,8 @@ def _half(device: torch.device) -> Iterator[None]:
     import torch
     from torch.overrides import TorchFunctionMode
 
+    from vigil.demo.precision import computes_bfloat16, half
+
     class Float32Attention(TorchFunctionMode):
         """Runs scaled dot product attention outside autocast."""
 
@@ -220,11 +222,11 @@ def _half(device: torch.device) -> Iterator[None]:
             with torch.autocast("cpu", enabled=False):
                 return func(*(item.float() for item in args), **(kwargs or {}))
 
-    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not computes_bfloat16(device):
         yield
         return
     attention = Float32Attention() if device.type == "cpu" else contextlib.nullcontext()
-    with torch.autocast(device.type, dtype=torch.bfloat16), attention:
+    with half(device), attention:
         yield
 
 

@@ -196,8 +196,10 @@ def _trainer(
     import torch
     from ultralytics.models.yolo.detect import DetectionTrainer
 
+    from vigil.demo.precision import computes_bfloat16
+
     device: Any = 0 if torch.cuda.is_available() else "cpu"
-    half = device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    half = device == "cpu" and computes_bfloat16(torch.device(device))
 
     class Trainer(DetectionTrainer):  # type: ignore[misc]
         """Runs the network, but not its loss, in bfloat16 where the CPU has it."""
