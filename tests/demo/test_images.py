@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vigil.demo.annotations import MIN_FRACTION
-from vigil.demo.images import SPLITS, make_images, scene_seeds
+from vigil.demo.images import SPLITS, Shares, make_images, scene_seeds
 from vigil.demo.world.skeleton import tilt
 
 
@@ -72,7 +72,7 @@ def test_workers_give_the_same_images_as_one_process(made: Path, tmp_path: Path)
 
 def test_where_falls_are_asked_for_people_lie(tmp_path: Path) -> None:
     def lying(falls: float) -> float:
-        made = make_images(tmp_path / str(falls), 24, 7, "val", workers=1, falls=falls)
+        made = make_images(tmp_path / str(falls), 24, 7, "val", workers=1, shares=Shares(falls))
         rows = json.loads(made.read_text())["annotations"]
         joints = np.array([row["keypoints"] for row in rows], float).reshape(-1, 1, 17, 3)[..., :2]
         images = np.array([row["image_id"] for row in rows])
@@ -82,11 +82,24 @@ def test_where_falls_are_asked_for_people_lie(tmp_path: Path) -> None:
     assert lying(0.0) <= 0.25
 
 
+def test_where_night_is_asked_for_pictures_have_no_color(tmp_path: Path) -> None:
+    def gray(night: float) -> float:
+        shares = Shares(night=night)
+        made = make_images(tmp_path / str(night), 24, 7, "val", workers=1, shares=shares)
+        pictures = [cv2.imread(str(path)) for path in (made.parent / "images").iterdir()]
+        return float(
+            np.mean([np.ptp(picture.astype(int), axis=2).mean() < 1 for picture in pictures])
+        )
+
+    assert gray(1.0) == 1.0
+    assert gray(0.0) <= 0.5
+
+
 def test_where_acts_are_asked_for_people_are_at_each_other(tmp_path: Path) -> None:
     """On more images than by chance two boxes touch: six of the eight acts are between two."""
 
     def touching(acts: float) -> float:
-        made = make_images(tmp_path / str(acts), 40, 8, "val", workers=2, acts=acts)
+        made = make_images(tmp_path / str(acts), 40, 8, "val", workers=2, shares=Shares(acts=acts))
         boxes = defaultdict(list)
         for row in json.loads(made.read_text())["annotations"]:
             x, y, width, height = row["bbox"]

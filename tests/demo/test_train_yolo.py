@@ -73,7 +73,9 @@ def test_run_goes_on_where_it_stopped_and_ends_in_weights(
 
     for split in ("train", "val"):
         red_people(tmp_path / split, 4)
+    red_people(tmp_path / "more" / "train", 2)
     out = tmp_path / "out"
+    seen: list[int] = []
 
     class Stopped(Exception):
         pass
@@ -82,13 +84,16 @@ def test_run_goes_on_where_it_stopped_and_ends_in_weights(
 
     def stop_after_saving(trainer: DetectionTrainer) -> bool:
         save(trainer)
+        seen.append(len(trainer.train_loader.dataset))
         raise Stopped
 
     monkeypatch.setattr(DetectionTrainer, "save_model", stop_after_saving)
     with pytest.raises(Stopped):
-        train_yolo.train(tmp_path, out, epochs=2, batch=2)
+        train_yolo.train(tmp_path, out, epochs=2, batch=2, also=tmp_path / "more")
+    assert seen == [6]
     monkeypatch.setattr(DetectionTrainer, "save_model", save)
-    train_yolo.main(["--data", str(tmp_path), "--out", str(out), "--epochs", "2", "--batch", "2"])
+    folders = ["--data", str(tmp_path), "--also", str(tmp_path / "more"), "--out", str(out)]
+    train_yolo.main([*folders, "--epochs", "2", "--batch", "2"])
     rows = (out / "run" / "results.csv").read_text().splitlines()[1:]
     assert [row.split(",")[0] for row in rows] == ["1", "2"]
     assert yolo_network.load(out / "yolo11n.safetensors").names == {0: "person"}

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from vigil.demo.annotations import CATEGORY, coco_annotations
 from vigil.demo.world.behaviors import ASSAULT, FAINT
-from vigil.demo.world.scenes import Scene, make_scene
+from vigil.demo.world.scenes import Scene, make_scene, room_of
 from vigil.demo.world.skeleton import tilt
 from vigil.workers import worker_pool
 
@@ -30,6 +31,21 @@ _SPAN = 100_000_000
 _FALLING, _INSIDE = 0.3, 0.5  # least tilt, and share of the joints that lie in the picture
 _ACTS = ("talk", "wave", "bend", "hug", "help_up", *ASSAULT)  # what hands do while upright
 IMAGES_PER_ROOM = 4  # people and motion differ in every image, the room and camera in every fourth
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often an image shows more than chance would have it, each from 0 to 1.
+
+    Attributes:
+        falls: somebody falls in the scene, and lies or is about to on the frame.
+        acts: of the others, hands are busy on the frame: people talk, hug, strike, ...
+        night: the room is seen by infrared light (else: 22 rooms of 100).
+    """
+
+    falls: float = 0.0
+    acts: float = 0.0
+    night: float = 0.0
 
 
 def scene_seeds(split: str, seed: int, n: int) -> list[int]:
@@ -49,7 +65,7 @@ _LAST: list[Scene] = []  # the worker's last scene, whose drawn room the next on
 
 
 def make_image(
-    scene_seed: int, image_id: int, folder: Path, falls: float = 0.0, acts: float = 0.0
+    scene_seed: int, image_id: int, folder: Path, shares: Shares = Shares()
 ) -> dict[str, Any]:
     """Render a random frame of a scene to `folder`; return its COCO image and annotations.
 
@@ -57,18 +73,18 @@ def make_image(
         scene_seed: of the scene.
         image_id: its number.
         folder: where to.
-        falls: chance that somebody falls in the scene, and lies or is about to on the frame.
-        acts: chance of the others that hands are busy on the frame: people talk, hug, strike, ...
+        shares: what it shall show more often than by chance.
     """
     room_seed = scene_seed - scene_seed % IMAGES_PER_ROOM
+    camera_seed, room_seed = room_seed, _room_seed(room_seed, shares.night)
     import cv2
 
     rng = np.random.default_rng([scene_seed, 9])
     chance = np.random.default_rng([scene_seed, 10])
-    behavior = str(chance.choice(FAINT)) if chance.random() < falls else None
-    if behavior is None and chance.random() < acts:
+    behavior = str(chance.choice(FAINT)) if chance.random() < shares.falls else None
+    if behavior is None and chance.random() < shares.acts:
         behavior = str(chance.choice(_ACTS))
-    scene = make_scene(scene_seed, behavior, scene_seed=room_seed, camera_seed=room_seed)
+    scene = make_scene(scene_seed, behavior, scene_seed=room_seed, camera_seed=camera_seed)
     if _LAST:
         scene.share_backdrop(_LAST[0])
     _LAST[:] = [scene]
@@ -88,6 +104,14 @@ def make_image(
     return {"image": record, "annotations": coco_annotations(truth, image_id)}
 
 
+def _room_seed(first: int, night: float) -> int:
+    """Return a room's seed: `first`, or with the chance `night` the next one that is infrared."""
+    if np.random.default_rng([first, 11]).random() < night:
+        while not room_of(first).infrared:
+            first += IMAGES_PER_ROOM
+    return first
+
+
 def _fallen(scene: Scene) -> NDArray[np.intp]:
     """Return the frames on which somebody in the picture lies or is about to; all if none does."""
     uv, depth = scene.joints()
@@ -103,16 +127,14 @@ def _busy(scene: Scene) -> NDArray[np.intp]:
     return found if len(found) else np.arange(scene.n_frames)
 
 
-def _make_numbered(
-    task: tuple[int, int], folder: Path, falls: float, acts: float
-) -> dict[str, Any]:
+def _make_numbered(task: tuple[int, int], folder: Path, shares: Shares) -> dict[str, Any]:
     """Unpack (image id, scene seed) for a worker."""
-    return make_image(task[1], task[0], folder, falls, acts)
+    return make_image(task[1], task[0], folder, shares)
 
 
 def make_images(
     out_dir: Path | str, n_images: int, seed: int, split: str, workers: int | None = None,
-    falls: float = 0.0, acts: float = 0.0,
+    shares: Shares = Shares(),
 ) -> Path:  # fmt: skip
     """Write `images/*.jpg` and `annotations.json` (COCO with keypoints and masks).
 
@@ -124,8 +146,7 @@ def make_images(
         seed: which part of the split, 0 to 99.
         split: train, val, test or footage.
         workers: processes; all cores when None.
-        falls: see `make_image`.
-        acts: see `make_image`.
+        shares: see `make_image`.
 
     Returns:
         The path of `annotations.json`.
@@ -136,7 +157,7 @@ def make_images(
     tasks = list(enumerate(scene_seeds(split, seed, n_images), start=1))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for row in _run(tasks, folder, workers or os.cpu_count() or 1, falls, acts):
+    for row in _run(tasks, folder, workers or os.cpu_count() or 1, shares):
         images.append(row["image"])
         for annotation in row["annotations"]:
             annotations.append({"id": len(annotations) + 1, **annotation})
@@ -154,10 +175,10 @@ def make_images(
 
 
 def _run(
-    tasks: list[tuple[int, int]], folder: Path, workers: int, falls: float, acts: float
+    tasks: list[tuple[int, int]], folder: Path, workers: int, shares: Shares
 ) -> Iterator[dict[str, Any]]:
     """Make the images, in order."""
-    work = partial(_make_numbered, folder=folder, falls=falls, acts=acts)
+    work = partial(_make_numbered, folder=folder, shares=shares)
     if workers <= 1:
         yield from map(work, tasks)
         return
@@ -176,8 +197,11 @@ def main() -> None:
     parser.add_argument("--falls", type=float, default=0.0, help="share in which somebody falls")
     parser.add_argument("--acts", type=float, default=0.0,
                         help="share of the others in which hands are busy")  # fmt: skip
+    parser.add_argument("--night", type=float, default=0.0,
+                        help="share of rooms seen by infrared light, beyond chance")  # fmt: skip
     args = parser.parse_args()
-    make_images(args.out, args.n, args.seed, args.split, args.workers, args.falls, args.acts)
+    shares = Shares(args.falls, args.acts, args.night)
+    make_images(args.out, args.n, args.seed, args.split, args.workers, shares)
 
 
 if __name__ == "__main__":

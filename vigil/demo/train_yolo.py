@@ -1,10 +1,11 @@
 """Train the demo's person detector: YOLO11n from nothing on synthetic scenes.
 
-`python -m vigil.demo.train_yolo --data DIR --out DIR --epochs N`
+`python -m vigil.demo.train_yolo --data DIR [--also DIR] --out DIR --epochs N`
 
 DIR holds `train/` and `val/`, each with COCO `annotations.json` and `images/` as written by
-`vigil.demo.images`. A killed run goes on from its last whole epoch when started again. OUT gets
-`yolo11n.safetensors`, `yolo11n.onnx` and `metrics.json` (measured through the ONNX file).
+`vigil.demo.images`; `--also` has a further `train/`. A killed run goes on from its last whole epoch
+when started again. OUT gets `yolo11n.safetensors`, `yolo11n.onnx` and `metrics.json` (measured
+through the ONNX file).
 """
 
 from __future__ import annotations
@@ -69,7 +70,14 @@ def write_labels(folder: Path, out: Path) -> int:
     return sum(map(len, rows.values()))
 
 
-def train(data: Path, out: Path, epochs: int, batch: int = 16, init: Path | None = None) -> Path:
+def train(
+    data: Path,
+    out: Path,
+    epochs: int,
+    batch: int = 16,
+    init: Path | None = None,
+    also: Path | None = None,
+) -> Path:
     """Train, or go on training, and write the weights.
 
     Args:
@@ -78,26 +86,29 @@ def train(data: Path, out: Path, epochs: int, batch: int = 16, init: Path | None
         epochs: passes over the training images.
         batch: images per step.
         init: weights to begin with instead of random ones.
+        also: folder with a further `train/`.
 
     Returns:
         Path of `yolo11n.safetensors`, float16, the moving average of the last epoch.
 
     Raises:
-        InputError: no annotations in `data`.
+        InputError: no annotations in `data` or `also`.
     """
     yolo_network.configure()
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    for split in ("train", "val"):
-        persons = write_labels(data / split, out / "dataset" / split)
-        _LOG.info("%s: %d persons", split, persons)
+    folders = {"train": data / "train", "val": data / "val"}
+    folders |= {} if also is None else {"also": also / "train"}
+    for name, folder in folders.items():
+        persons = write_labels(folder, out / "dataset" / name)
+        _LOG.info("%s: %d persons", name, persons)
     description = out / "dataset" / "data.yaml"
     description.write_text(
         json.dumps(
             {
                 "path": str((out / "dataset").resolve()),
-                "train": "train/images",
+                "train": [f"{name}/images" for name in folders if name != "val"],
                 "val": "val/images",
                 "names": {0: "person"},
             }
@@ -280,13 +291,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: train, export, measure."""
     parser = argparse.ArgumentParser(description="Train the demo's YOLO11n.")
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and val/")
+    parser.add_argument("--also", type=Path, help="folder with a further train/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
     parser.add_argument("--batch", type=int, default=16, help="images per step")
     parser.add_argument("--init", type=Path, help="weights to begin with")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    weights = train(options.data, options.out, options.epochs, options.batch, options.init)
+    weights = train(
+        options.data, options.out, options.epochs, options.batch, options.init, options.also
+    )
     graph = options.out / "yolo11n.onnx"
     yolo_network.export(yolo_network.load(weights), graph, HEIGHT, WIDTH)
     metrics = evaluate(graph, options.data / "val")

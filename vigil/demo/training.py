@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vigil.demo.clip_data import make_crops
-from vigil.demo.images import make_images
+from vigil.demo.images import Shares, make_images
 from vigil.errors import VigilError
 from vigil.schema import atomic
 
@@ -120,5 +120,5 @@ def _render(folder: Path, split: str, count: int, workers: int | None, falls: fl
     """Render the images of one split; the folder appears only when it is complete."""
     partial = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
-    make_images(partial, count, seed=1, split=split, workers=workers, falls=falls)
+    make_images(partial, count, seed=1, split=split, workers=workers, shares=Shares(falls))
     partial.rename(folder)

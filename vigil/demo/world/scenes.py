@@ -243,7 +243,7 @@ def _dress(body: Body, room: Room, rng: np.random.Generator) -> Body:
 
 
 @lru_cache(maxsize=8)
-def _room(scene_seed: int) -> Room:
+def room_of(scene_seed: int) -> Room:
     """Return the room of a scene seed."""
     return draw_room(np.random.default_rng([scene_seed, 1]))
 
@@ -275,7 +275,7 @@ def make_scene(
     scene_seed = seed if scene_seed is None else scene_seed
     camera_seed = seed if camera_seed is None else camera_seed
     rng = np.random.default_rng([seed, 0])
-    room = _room(scene_seed)
+    room = room_of(scene_seed)
     camera = draw_camera(np.random.default_rng([scene_seed, camera_seed, 2]), size)
     duration = float(rng.uniform(8, 12)) if duration_s is None else duration_s
     heights = [draw_height(rng) for _ in range(4)]
