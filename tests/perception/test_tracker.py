@@ -72,6 +72,20 @@ def test_a_weak_detection_continues_a_track_but_never_begins_one():
     assert ids(weak) == [1]
 
 
+@pytest.mark.parametrize(
+    ("rebirth_iou", "left", "expected"), [(0.3, 104, [1]), (0.3, 190, []), (1.0, 100, [])]
+)
+def test_a_weak_detection_finds_a_lost_person_only_where_it_was_lost_and_if_asked(
+    rebirth_iou: float, left: float, expected: list[int]
+):
+    tracker = PersonTracker(SETTINGS.model_copy(update={"rebirth_iou": rebirth_iou}))
+    for time_s in (0.0, 0.1, 0.2):
+        tracker.update(detections((100, 50, 0.9)), time_s)
+    for time_s in (0.3, 0.4, 0.5):
+        assert ids(tracker.update(detections(), time_s)) == []
+    assert ids(tracker.update(detections((left, 50, 0.2)), 0.6)) == expected
+
+
 @pytest.mark.parametrize("fps", [5, 12, 60])
 def test_memory_lasts_seconds_at_any_frame_rate(fps: int):
     for gap_s, expected in ((0.8, [1]), (1.4, [2])):

@@ -58,13 +58,17 @@ class DetectorSection(Section):
 
 
 class TrackerSection(Section):
-    """ByteTrack (Zhang et al., ECCV 2022)."""
+    """ByteTrack (Zhang et al., ECCV 2022), which `rebirth_iou: 1` is to the letter."""
 
     high_threshold: Fraction = Field(description="score that the first association takes")
     low_threshold: Fraction = Field(description="score that the second association takes")
     new_track_threshold: Fraction = Field(description="score that may begin a track")
     buffer_s: float = Field(gt=0, le=60, description="seconds a lost track is remembered")
     match_threshold: Fraction = Field(description="largest association cost")
+    rebirth_iou: Fraction = Field(
+        default=1.0,
+        description="least overlap at which a weak detection is a lost person again; 1: never",
+    )
 
 
 class SegmenterSection(Section):

@@ -1,6 +1,7 @@
 """Who is who from frame to frame: ByteTrack (Zhang et al., ECCV 2022), with memory in seconds.
 
-Strong detections are associated first, weak ones only go on with tracks that nothing strong fits.
+Strong detections are associated first, weak ones only go on with tracks that nothing strong fits,
+and may find somebody again where he was lost, which ByteTrack leaves to strong ones.
 A lost person is remembered for so many seconds of presentation time, at any frame rate, constant or
 not. Needs neither torch nor a detector's package, so that the live service tracks with the very
 code that tracked the training footage; a test holds it against ultralytics' own tracker.
@@ -120,8 +121,10 @@ class PersonTracker:
         _predict(pool)
         xyxy = detections.xyxy
         pairs, missed, strong = _match(pool, xyxy, strong, self._config.match_threshold)
+        lost = [track for track in missed if track.lost]
         missed = [track for track in missed if not track.lost]
-        second, missed, _ = _match(missed, xyxy, weak, _WEAK_COST)
+        second, missed, weak = _match(missed, xyxy, weak, _WEAK_COST)
+        second += self._reborn(lost, xyxy, weak)
         third, dropped, strong = _match(once, xyxy, strong, _SECOND_COST)
         found = [track for track, _ in pairs + second if track.lost]
         for track, row in pairs + second + third:
@@ -137,6 +140,16 @@ class PersonTracker:
         self._tracked = kept + begun + found
         self._lost = [track for track in self._lost if track.lost] + missed
         self._merge()
+
+    def _reborn(
+        self, lost: Sequence[_Track], xyxy: NDArray[np.float32], weak: Sequence[int]
+    ) -> list[tuple[_Track, int]]:
+        """Pair lost tracks with weak detections where they vanished; ByteTrack's are never strong.
+
+        Who falls is lost for a moment, and then lies there with a low score.
+        """
+        least = self._config.rebirth_iou
+        return _match(lost, xyxy, weak, 1 - least)[0] if least < 1 else []
 
     def _see(self, track: _Track, row: int, box: NDArray[np.float32]) -> None:
         measured = _shape(box)
