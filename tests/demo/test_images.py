@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vigil.demo.annotations import MIN_FRACTION
-from vigil.demo.images import SPLITS, Shares, make_images, scene_seeds
+from vigil.demo.images import SPLITS, Shares, _room_seed, make_images, scene_seeds
+from vigil.demo.world.scenes import room_of
 from vigil.demo.world.skeleton import tilt
 
 
@@ -93,6 +94,13 @@ def test_where_night_is_asked_for_pictures_have_no_color(tmp_path: Path) -> None
 
     assert gray(1.0) == 1.0
     assert gray(0.0) <= 0.5
+
+
+def test_a_room_at_night_is_never_of_another_split() -> None:
+    last = scene_seeds("train", 99, 1_000_000)[-4:]  # of the last room
+    rooms = [_room_seed(first, 1.0) for first in (last[0], last[0] - 4, last[0] - 8)]
+    assert all(room_of(room).infrared for room in rooms)
+    assert all(SPLITS["train"] == room // 100_000_000 for room in rooms)
 
 
 def test_where_acts_are_asked_for_people_are_at_each_other(tmp_path: Path) -> None:

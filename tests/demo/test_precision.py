@@ -20,7 +20,3 @@ def test_a_network_runs_in_bfloat16_only_where_the_processor_has_it(
 
     assert computes_bfloat16(cpu) is able
     assert found is (torch.bfloat16 if able else torch.float32)
-
-
-def test_a_gpu_is_trusted_to_compute_bfloat16() -> None:
-    assert computes_bfloat16(torch.device("cuda"))

@@ -28,6 +28,7 @@ from vigil.workers import worker_pool
 
 SPLITS = {"train": 1, "val": 2, "test": 3, "footage": 4}
 _SPAN = 100_000_000
+_BLOCK = 1_000_000  # seeds of one part of a split
 _FALLING, _INSIDE = 0.3, 0.5  # least tilt, and share of the joints that lie in the picture
 _ACTS = ("talk", "wave", "bend", "hug", "help_up", *ASSAULT)  # what hands do while upright
 IMAGES_PER_ROOM = 4  # people and motion differ in every image, the room and camera in every fourth
@@ -56,9 +57,9 @@ def scene_seeds(split: str, seed: int, n: int) -> list[int]:
     """
     if split not in SPLITS:
         raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    if n > 1_000_000 or not 0 <= seed < 100:
-        raise ValueError(f"seeds: expected n <= 1000000 and 0 <= seed < 100, got {n} and {seed}")
-    return [SPLITS[split] * _SPAN + seed * 1_000_000 + i for i in range(n)]
+    if n > _BLOCK or not 0 <= seed < _SPAN // _BLOCK:
+        raise ValueError(f"seeds: expected n <= {_BLOCK} and 0 <= seed < 100, got {n} and {seed}")
+    return [SPLITS[split] * _SPAN + seed * _BLOCK + i for i in range(n)]
 
 
 _LAST: list[Scene] = []  # the worker's last scene, whose drawn room the next one may share
@@ -105,11 +106,15 @@ def make_image(
 
 
 def _room_seed(first: int, night: float) -> int:
-    """Return a room's seed: `first`, or with the chance `night` the next one that is infrared."""
+    """Return a room's seed: `first`, or with the chance `night` the next one that is infrared.
+
+    After the last room of a part comes its first, so that no room of another split is used.
+    """
+    block, place = divmod(first, _BLOCK)
     if np.random.default_rng([first, 11]).random() < night:
-        while not room_of(first).infrared:
-            first += IMAGES_PER_ROOM
-    return first
+        while not room_of(block * _BLOCK + place).infrared:
+            place = (place + IMAGES_PER_ROOM) % _BLOCK
+    return block * _BLOCK + place
 
 
 def _fallen(scene: Scene) -> NDArray[np.intp]:

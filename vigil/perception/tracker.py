@@ -1,7 +1,7 @@
 """Who is who from frame to frame: ByteTrack (Zhang et al., ECCV 2022), with memory in seconds.
 
 Strong detections are associated first, weak ones only go on with tracks that nothing strong fits,
-and may find somebody again where he was lost, which ByteTrack leaves to strong ones.
+and, by `rebirth_iou`, find lost people again, which ByteTrack leaves to strong ones.
 A lost person is remembered for so many seconds of presentation time, at any frame rate, constant or
 not. Needs neither torch nor a detector's package, so that the live service tracks with the very
 code that tracked the training footage; a test holds it against ultralytics' own tracker.
@@ -144,9 +144,9 @@ class PersonTracker:
     def _reborn(
         self, lost: Sequence[_Track], xyxy: NDArray[np.float32], weak: Sequence[int]
     ) -> list[tuple[_Track, int]]:
-        """Pair lost tracks with weak detections where they vanished; ByteTrack's are never strong.
+        """Pair lost tracks with weak detections near them; ByteTrack asks strong ones.
 
-        Who falls is lost for a moment, and then lies there with a low score.
+        Whoever falls is lost for a moment, and then lies there with a low score.
         """
         least = self._config.rebirth_iou
         return _match(lost, xyxy, weak, 1 - least)[0] if least < 1 else []
