@@ -8,7 +8,7 @@ from argparse import Namespace
 from vigil.command import run
 from vigil.config import Config
 from vigil.paths import Paths
-from vigil.tuning import command, tune, write_table
+from vigil.tuning import command, outside, tune, write_table
 
 
 def main(config: Config, paths: Paths, arguments: Namespace) -> None:
@@ -25,7 +25,11 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     for one in tried[:10]:
         shown = ", ".join(f"{parameter} {value}" for parameter, value in one.values.items())
         print(f"{one.number:5}  {one.value:8.4f}  {one.seconds:7.0f}  {shown}")
-    print(f"tune: {name}: {len(tried)} trials in {table}; trial 0 is what params.yaml says")
+    left_out = ", ".join(f"{key} {value}" for key, value in outside(name, config).items())
+    first = f"the space leaves out params.yaml's {left_out}" if left_out else (
+        "trial 0 is what params.yaml says"
+    )
+    print(f"tune: {name}: {len(tried)} trials in {table}; {first}")
     print(command(name, tried[0].values))
 
 

@@ -18,7 +18,7 @@ from vigil.config import Config, load
 from vigil.dataset import read_annotations, write_annotations
 from vigil.errors import InputError
 from vigil.training import train
-from vigil.tuning import command, current, score, tune
+from vigil.tuning import command, current, outside, score, tune
 
 SPACE: dict[str, Any] = {
     "train.lr": {"low": 0.01, "high": 0.3, "log": True},
@@ -111,11 +111,30 @@ def test_the_command_writes_a_table_and_the_line_to_copy(
     stage.main(cfg, paths, Namespace(model="protogcn"))
     printed = capsys.readouterr().out.splitlines()
     assert "2 trials in" in printed[-2]
+    assert printed[-2].endswith("trial 0 is what params.yaml says")
     with (paths.reports / "tune/protogcn.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert set(rows[0]) == {"trial", "auc", "seconds", *SPACE}
     assert float(rows[0]["auc"]) >= float(rows[1]["auc"])
     assert f"++train.protogcn.lr={rows[0]['train.lr']}" in shlex.split(printed[-1])
+
+
+def test_a_space_without_the_present_values_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = searching(1).model_dump(mode="json")
+    raw["tune"]["space"]["train.lr"] = {"low": 0.2, "high": 0.3, "log": True}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    cfg, paths = load(tmp_path / "params.yaml")
+    write_set(paths.dataset / "annotations.pkl", 24)
+    stage.main(cfg, paths, Namespace(model="protogcn"))
+    assert "the space leaves out params.yaml's train.lr 0.1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "params.real.yaml"])
+def test_the_shipped_spaces_hold_the_shipped_values(file: str) -> None:
+    shipped, _ = load(Path(__file__).parents[1] / file)
+    assert outside("protogcn", shipped) == {}
 
 
 def test_the_line_to_copy_names_keys_of_the_one_recognizer() -> None:

@@ -37,7 +37,7 @@ class Tried:
     """One finished trial.
 
     Attributes:
-        number: of the trial; the first tries what the parameter file says.
+        number: of the trial; 0 tries what the parameter file says, unless that is `outside`.
         value: the metric on the validation clips.
         values: the searched parameters.
         seconds: that it took.
@@ -178,7 +178,7 @@ def _study(name: str, config: Config, annotations: Path, work: Path) -> optuna.S
     study.sampler = optuna.samplers.TPESampler(seed=config.tune.seed + len(study.trials))
     if not study.trials:
         first = {k: current(config, name, k) for k in config.tune.space}
-        if all(_inside(config, parameter, value) for parameter, value in first.items()):
+        if not outside(name, config):
             study.enqueue_trial(first)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -190,6 +190,12 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     import optuna
 
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+
+def outside(name: str, config: Config) -> dict[str, Any]:
+    """Return the present values of the recognizer `name` that the searched space leaves out."""
+    present = {parameter: current(config, name, parameter) for parameter in config.tune.space}
+    return {k: value for k, value in present.items() if not _inside(config, k, value)}
 
 
 def _inside(config: Config, parameter: str, value: Any) -> bool:

@@ -82,7 +82,9 @@ def build_rtmo(variant: str) -> torch.nn.Module:
         _narrow(config)
     width, height = VARIANTS[variant].input_size
     config.test_cfg.input_size = (height, width)
-    with DefaultScope.overwrite_default_scope("mmpose"):  # and nobody else's after this
+    scope = DefaultScope.overwrite_default_scope("mmpose")  # and nobody else's after this
+    with scope, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.meshgrid")  # theirs to mend
         model: torch.nn.Module = mmpose.models.build_pose_estimator(config)
     return model.eval()
 
