@@ -26,8 +26,10 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
         shown = ", ".join(f"{parameter} {value}" for parameter, value in one.values.items())
         print(f"{one.number:5}  {one.value:8.4f}  {one.seconds:7.0f}  {shown}")
     left_out = ", ".join(f"{key} {value}" for key, value in outside(name, config).items())
-    first = f"the space leaves out params.yaml's {left_out}" if left_out else (
-        "trial 0 is what params.yaml says"
+    first = (
+        f"the space leaves out params.yaml's {left_out}"
+        if left_out
+        else ("trial 0 is what params.yaml says")
     )
     print(f"tune: {name}: {len(tried)} trials in {table}; {first}")
     print(command(name, tried[0].values))

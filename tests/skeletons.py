@@ -68,7 +68,8 @@ def config(**train: Any) -> Config:
     gru = values["models"].pop("clip_gru")
     networks = (e for name, e in values["models"].items() if name != "kinematics")
     for entry in networks:
-        entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm"}
+        entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm",
+                  "test_mirror": False}  # fmt: skip
     values["models"]["clip_gru"] = gru | {"dim": 16, "hidden": 16, "max_sequences": 12}
     values["models"]["posec3d"] |= {"stream": "j", "heatmap_size": 16}
     values["train"] = {"all": values["train"]["all"]}  # the shipped weights are of another width
