@@ -22,7 +22,7 @@ Bools = NDArray[np.bool_]
 
 _LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
 # Face, shoulders, elbows, wrists, hips, knees, ankles: deviation upright, in body extents.
-_LIMB_NOISE = np.repeat([0.013, 0.013, 0.020, 0.032, 0.011, 0.018, 0.027], [5, 2, 2, 2, 2, 2, 2])
+_LIMB_NOISE = np.repeat([0.022, 0.024, 0.039, 0.066, 0.021, 0.031, 0.043], [5, 2, 2, 2, 2, 2, 2])
 _MIRROR = list(layout("coco").mirror)
 _TOUCH_IOU = 0.2  # boxes of people who cross or fight overlap so much
 _BREAK_OFFSET = 10  # a new identity is the old one plus this; scenes have fewer people
@@ -47,16 +47,16 @@ class Disturbance:
     """
 
     noise: float = 1.6
-    lying: float = 5.0
+    lying: float = 2.5
     guessed: float = 0.85
-    mirror: float = 0.1
+    mirror: float = 0.25
     lost_frame: float = 0.15
     covered: float = 0.8
-    exchange: float = 0.4
-    broken: float = 0.15
-    fall: float = 0.25
-    phantom: float = 0.05
-    double: float = 0.03
+    exchange: float = 0.6
+    broken: float = 0.3
+    fall: float = 0.35
+    phantom: float = 0.35
+    double: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def disturb(
     far = depth.mean(-1)
     boxes = _boxes(uv, seen)
     hidden = _hidden(uv, boxes, far)
-    found = _found(seen, hidden, tilt(uv), how, rng)
+    found = _found(seen, hidden, how, rng)
     identity = np.repeat(np.arange(1, len(uv) + 1)[:, None], uv.shape[1], axis=1)
     _break(identity, uv, how, rng)
     _exchange(identity, boxes, fps, how, rng)
@@ -146,14 +146,12 @@ def _lasting(shape: tuple[int, ...], keep: float, rng: np.random.Generator) -> F
     return values
 
 
-def _found(
-    seen: Bools, hidden: Bools, lying: Floats, how: Disturbance, rng: np.random.Generator
-) -> Bools:
+def _found(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generator) -> Bools:
     """Return (A, T) frames in which each person is found; losses last for a few frames."""
     enough = seen.sum(-1) >= _LEAST_JOINTS
     share = (hidden & seen).sum(-1) / np.maximum(seen.sum(-1), 1)
     lost = rng.uniform(0, how.lost_frame, (len(seen), 1)) + how.covered * (share > 0.6)
-    lost = lost + how.lost_frame * ((seen.mean(-1) < 0.5) + (lying > 0.5))
+    lost = lost + how.lost_frame * (seen.mean(-1) < 0.5)
     return np.asarray(enough & (ndtr(_lasting(enough.shape, 0.9, rng)) >= lost), bool)
 
 
@@ -165,9 +163,9 @@ def _shake(
     people, frames = uv.shape[:2]
     extent = _extent(boxes)[..., None, None]
     level = how.noise * rng.uniform(0.3, 1.0, (people, 1, 1, 1)) * _LIMB_NOISE[:, None]
-    level = level * np.where(unsure, 3.0, 1.0)[..., None]
+    level = level * np.where(unsure, 2.0, 1.0)[..., None]
     noise = np.sqrt(0.7) * _lasting(uv.shape, 0.85, rng) + np.sqrt(0.3) * rng.normal(0, 1, uv.shape)
-    noise *= np.where(_lasting(uv.shape[:3], 0.9, rng) > 1.2, 4.0, 1.0)[..., None]
+    noise *= np.where(_lasting(uv.shape[:3], 0.8, rng) > 1.6, 3.0, 1.0)[..., None]
     lying = tilt(uv)[..., None, None]
     slow = how.lying * _lasting(uv.shape, 0.97, rng)
     moved = uv + level * extent * ((1 - lying) * noise + lying * slow)
