@@ -66,7 +66,8 @@ def test_the_served_answers_are_counted(lines: list[str]) -> None:
 
 
 def test_a_system_shows_its_fastest_row_without_errors(lines: list[str]) -> None:
-    assert "9.0 clips/s" in found(lines, "pytorch")
+    assert "9.0 inferences/s" in found(lines, "pytorch")
+    assert "a clip is asked about in 2 views" in found(lines, "views")
 
 
 def test_it_names_where_to_look(lines: list[str]) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from vigil.config import Config
+from vigil.ensemble import reads_of
 from vigil.errors import InputError
+from vigil.models.reading import Reading
+from vigil.models.skeleton_reading import SkeletonReading
 from vigil.paths import Paths
 from vigil.serving.trial import Answers
 
@@ -43,7 +46,7 @@ def summarize(
         "",
         f"speed on {speed['environment']['cpu']}, {speed['environment']['cores']} cores, "
         f"GPU: {speed['environment']['gpu']}",
-        *_speed(speed),
+        *_speed(speed, reads_of(model, config)),
         "",
         "look at",
         f"  quality        {_short(paths, paths.reports / model / 'index.html')}; for programs: "
@@ -105,15 +108,16 @@ def _confusion(report: dict[str, Any]) -> list[str]:
     ]
 
 
-def _speed(report: dict[str, Any]) -> list[str]:
+def _speed(report: dict[str, Any], reads: Reading) -> list[str]:
     """Return the best row of every system: where its throughput is highest."""
-    rows = []
+    views = reads.views if isinstance(reads, SkeletonReading) else 1
+    rows = [] if views == 1 else [f"  a clip is asked about in {views} views, each an inference"]
     for system in dict.fromkeys(row["system"] for row in report["rows"]):
         mine = [row for row in report["rows"] if row["system"] == system and not row["errors"]]
         if mine:
             best = max(mine, key=lambda row: row["throughput_per_s"])
             rows.append(
-                f"  {system:26s}{best['throughput_per_s']:7.1f} clips/s, p99 "
+                f"  {system:26s}{best['throughput_per_s']:7.1f} inferences/s, p99 "
                 f"{best['p99_ms']:.0f} ms at concurrency {best['concurrency']} "
                 f"({best['protocol']})"
             )

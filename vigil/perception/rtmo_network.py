@@ -82,9 +82,7 @@ def build_rtmo(variant: str) -> torch.nn.Module:
         _narrow(config)
     width, height = VARIANTS[variant].input_size
     config.test_cfg.input_size = (height, width)
-    scope = DefaultScope.overwrite_default_scope("mmpose")  # and nobody else's after this
-    with scope, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.meshgrid")  # theirs to mend
+    with DefaultScope.overwrite_default_scope("mmpose"):  # and nobody else's after this
         model: torch.nn.Module = mmpose.models.build_pose_estimator(config)
     return model.eval()
 
@@ -231,7 +229,9 @@ def exportable(model: Any, size: tuple[int, int], top_k: int) -> torch.nn.Module
     import torch
 
     model.test_cfg["input_size"] = (size[1], size[0])
-    model.switch_to_deploy()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.meshgrid")  # mmpose's to mend
+        model.switch_to_deploy()
     head = model.head
 
     class Graph(torch.nn.Module):
