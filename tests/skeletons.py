@@ -68,8 +68,7 @@ def config(**train: Any) -> Config:
     gru = values["models"].pop("clip_gru")
     networks = (e for name, e in values["models"].items() if name != "kinematics")
     for entry in networks:
-        entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm",
-                  "test_mirror": False}  # fmt: skip
+        entry |= {"base_channels": 8, "stages": [1], "layout": "coco", "stream": "jm"}
     values["models"]["clip_gru"] = gru | {"dim": 16, "hidden": 16, "max_sequences": 12}
     values["models"]["posec3d"] |= {"stream": "j", "heatmap_size": 16}
     values["train"] = {"all": values["train"]["all"]}  # the shipped weights are of another width
