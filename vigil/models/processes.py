@@ -7,6 +7,7 @@ training alone.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,8 +24,11 @@ def group() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank())
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")  # mmengine's choice, which else it warns of
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            yield
     finally:
         dist.destroy_process_group()
 
