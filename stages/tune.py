@@ -10,6 +10,8 @@ from vigil.config import Config
 from vigil.paths import Paths
 from vigil.tuning import command, outside, tune, write_table
 
+_FIRST = "trial 0 is what params.yaml says"
+
 
 def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     """Write `reports/tune/<model>.csv` and print the best trials with the command to run one."""
@@ -25,12 +27,8 @@ def main(config: Config, paths: Paths, arguments: Namespace) -> None:
     for one in tried[:10]:
         shown = ", ".join(f"{parameter} {value}" for parameter, value in one.values.items())
         print(f"{one.number:5}  {one.value:8.4f}  {one.seconds:7.0f}  {shown}")
-    left_out = ", ".join(f"{key} {value}" for key, value in outside(name, config).items())
-    first = (
-        f"the space leaves out params.yaml's {left_out}"
-        if left_out
-        else ("trial 0 is what params.yaml says")
-    )
+    missing = ", ".join(f"{key} {value}" for key, value in outside(name, config).items())
+    first = f"the space leaves out params.yaml's {missing}" if missing else _FIRST
     print(f"tune: {name}: {len(tried)} trials in {table}; {first}")
     print(command(name, tried[0].values))
 

@@ -140,6 +140,13 @@ def turned(annotations: Path, part: str, path: Path) -> Path:
     return path
 
 
+def test_a_training_keeps_mmengines_notes_to_itself(
+    annotations: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train("protogcn", config(epochs=1), annotations, tmp_path / "model", tmp_path / "work")
+    assert "deprecated" not in "".join(capfd.readouterr())
+
+
 def test_it_stops_when_validation_no_longer_gains(annotations: Path, tmp_path: Path) -> None:
     """With validation labels turned over, what is learned makes the validation loss rise."""
     cfg = config(epochs=19, lr=0.1, patience_epochs=2, select="best")

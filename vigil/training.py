@@ -83,6 +83,7 @@ def train(
     try:
         # Formatting the config as code, seven times, takes longer than a short training.
         runner = Runner.from_cfg(RunnerConfig(runner_config(job), format_python_code=False))
+        runner.logger.addFilter(_is_news)
         runner.register_hook(SettledValidation(settle))
         runner.train()
     finally:
@@ -162,6 +163,11 @@ def _chosen(run: Path, params: TrainSection) -> Path:
     if last is None:
         raise ModelError(f"{run}: expected a checkpoint, got none")
     return last
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what mmengine says at every training of its own file backend's future."""
+    return not any(name in record.getMessage() for name in ("FileClient", "HardDiskBackend"))
 
 
 def _close_logs() -> None:

@@ -73,7 +73,7 @@ def tune(
             values out of range.
     """
     validation, labels = _validation(config, annotations)
-    config.override(name, {k: current(config, name, k) for k in config.tune.space})
+    config.override(name, _present(name, config))
     study = _study(name, config, annotations, work)
     while len(_finished(study)) < config.tune.trials:
         trial = study.ask()
@@ -176,10 +176,8 @@ def _study(name: str, config: Config, annotations: Path, work: Path) -> optuna.S
         load_if_exists=True,
     )  # fmt: skip
     study.sampler = optuna.samplers.TPESampler(seed=config.tune.seed + len(study.trials))
-    if not study.trials:
-        first = {k: current(config, name, k) for k in config.tune.space}
-        if not outside(name, config):
-            study.enqueue_trial(first)
+    if not study.trials and not outside(name, config):
+        study.enqueue_trial(_present(name, config))
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         study.enqueue_trial(trial.params)
@@ -194,8 +192,13 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 def outside(name: str, config: Config) -> dict[str, Any]:
     """Return the present values of the recognizer `name` that the searched space leaves out."""
-    present = {parameter: current(config, name, parameter) for parameter in config.tune.space}
-    return {k: value for k, value in present.items() if not _inside(config, k, value)}
+    present = _present(name, config).items()
+    return {key: value for key, value in present if not _inside(config, key, value)}
+
+
+def _present(name: str, config: Config) -> dict[str, Any]:
+    """Return what the searched parameters of the recognizer `name` are now."""
+    return {parameter: current(config, name, parameter) for parameter in config.tune.space}
 
 
 def _inside(config: Config, parameter: str, value: Any) -> bool:

@@ -36,11 +36,6 @@ def row(system: str, concurrency: int, speed: float, errors: int = 0) -> dict[st
 
 @pytest.fixture
 def lines(params: dict[str, Any], project: Callable[[dict[str, Any]], Path]) -> list[str]:
-    return said(params, project)
-
-
-def said(params: dict[str, Any], project: Callable[[dict[str, Any]], Path]) -> list[str]:
-    """Return the lines of the summary of two reports."""
     config, paths = load(project(params))
     quality = {
         "n": 72, "classes": ["normal", "assault"], "metrics": {"accuracy": metric(0.5)},
@@ -72,14 +67,6 @@ def test_the_served_answers_are_counted(lines: list[str]) -> None:
 
 def test_a_system_shows_its_fastest_row_without_errors(lines: list[str]) -> None:
     assert "9.0 inferences/s" in found(lines, "pytorch")
-    assert not any("views" in line for line in lines)
-
-
-def test_a_clip_of_several_inferences_says_so(
-    params: dict[str, Any], project: Callable[[dict[str, Any]], Path]
-) -> None:
-    params["models"]["protogcn"]["test_mirror"] = True
-    assert "a clip is asked about in 2 views" in found(said(params, project), "views")
 
 
 def test_it_names_where_to_look(lines: list[str]) -> None:

@@ -62,6 +62,7 @@ def test_torchrun_trains_and_the_first_process_writes(tmp_path: Path) -> None:
     store.load(paths.model("protogcn"))
     assert done.stdout.count("weights in") == 1
     assert done.stderr.count("epoch 3/3") == 1
+    assert "Warning" not in done.stderr
     (run,) = (tmp_path / ".vigil/train").iterdir()
     assert len(list(run.glob("epoch_*.pth"))) == 2
     curve = paths.reports / "training/protogcn/val/loss.tsv"

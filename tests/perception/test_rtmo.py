@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +207,14 @@ def test_an_official_size_exports_at_any_input_size(tmp_path: Path) -> None:
         best = int(native.scores.argmax())
         np.testing.assert_allclose(poses.scores[0], native.scores[best], atol=1e-4)
         np.testing.assert_allclose(poses.keypoints[0], native.keypoints[best], atol=0.1)
+
+
+def test_making_the_graph_warns_of_nothing() -> None:
+    """In a process of its own, because torch warns once a process."""
+    made = "r.exportable(r.build_rtmo('demo'), (64, 64), 10)"
+    code = f"from vigil.perception import rtmo_network as r; {made}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, "Warning" in done.stderr) == (0, False), done.stderr
 
 
 def test_demo_weights_find_the_joints_of_held_out_scenes() -> None:

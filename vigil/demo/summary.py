@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vigil.config import Config
-from vigil.ensemble import reads_of
 from vigil.errors import InputError
-from vigil.models.reading import Reading
-from vigil.models.skeleton_reading import SkeletonReading
 from vigil.paths import Paths
 from vigil.serving.trial import Answers
 
@@ -46,7 +43,7 @@ def summarize(
         "",
         f"speed on {speed['environment']['cpu']}, {speed['environment']['cores']} cores, "
         f"GPU: {speed['environment']['gpu']}",
-        *_speed(speed, reads_of(model, config)),
+        *_speed(speed),
         "",
         "look at",
         f"  quality        {_short(paths, paths.reports / model / 'index.html')}; for programs: "
@@ -108,10 +105,9 @@ def _confusion(report: dict[str, Any]) -> list[str]:
     ]
 
 
-def _speed(report: dict[str, Any], reads: Reading) -> list[str]:
+def _speed(report: dict[str, Any]) -> list[str]:
     """Return the best row of every system: where its throughput is highest."""
-    views = reads.views if isinstance(reads, SkeletonReading) else 1
-    rows = [] if views == 1 else [f"  a clip is asked about in {views} views, each an inference"]
+    rows = []
     for system in dict.fromkeys(row["system"] for row in report["rows"]):
         mine = [row for row in report["rows"] if row["system"] == system and not row["errors"]]
         if mine:

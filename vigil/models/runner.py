@@ -66,7 +66,7 @@ def runner_config(job: Job) -> dict[str, Any]:
         "load_from": None if last is None else str(last),
         "default_scope": "mmaction",
         "randomness": {"seed": job.params.seed},
-        "log_level": "ERROR",  # its warnings are of its own future, and every training has them
+        "log_level": "WARNING",
         "default_hooks": {
             "logger": {"type": "LoggerHook", "interval": 10_000, "log_metric_by_epoch": True},
             "checkpoint": _checkpoints(job),
