@@ -49,13 +49,13 @@ test: $(READY) ## Run the whole test suite
 	@requirements/system.sh --proxy || echo "test: no HAProxy: the proxy's tests are skipped"
 	@requirements/system.sh --wrk || echo "test: no wrk: the comparison of load generators is skipped"
 	@requirements/system.sh --promtool || echo "test: no Prometheus: the alerts' tests are skipped"
-	@OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Format, lint, types and the fast tests
 	@ruff format --check vigil stages labeling_ui tests
 	@ruff check vigil stages labeling_ui tests
 	@mypy
-	@OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	@OMP_NUM_THREADS=1 python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 label: $(READY) ## Label clips in the browser, on loopback until Ctrl-C
 	@python -m stages.label --params $(PARAMS)

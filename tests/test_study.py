@@ -44,7 +44,9 @@ def write_real(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_row_is_scored_on_every_clip_and_nothing_is_trained_twice(tmp_path: Path) -> None:
+def test_every_row_is_scored_on_every_clip_and_nothing_is_trained_twice(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     study = read_study(write_study(tmp_path, ROWS))
     write_real(tmp_path / "real.pkl")
     said: list[str] = []
@@ -59,6 +61,7 @@ def test_every_row_is_scored_on_every_clip_and_nothing_is_trained_twice(tmp_path
     assert [file.stat().st_mtime_ns for file in kept] == stamps
     assert again["both"].aucs == first["both"].aucs
     assert "| both |" in table(list(first.values()))
+    assert "Warning" not in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ def parameters(tmp_path: Path) -> Path:
     values = config(epochs=1).model_dump(mode="json")
     for name, stream in STREAMS.items():
         values["models"][name] = values["models"]["protogcn"] | {"stream": stream}
-    values["models"]["stgcn_bm"] = values["models"]["stgcn"] | {"stream": "bm"}
-    values["recognizers"] = [*STREAMS, "stgcn", "stgcn_bm"]
+    values["models"]["stgcn_pm"] = values["models"]["stgcn"] | {"stream": "bm+p+pm"}
+    values["recognizers"] = [*STREAMS, "stgcn", "stgcn_pm"]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(values))
     return path

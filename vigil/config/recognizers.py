@@ -38,8 +38,9 @@ class RecognizerSection(NetworkSection):
         description="17 joints, 20 with hip and neck, or a table of your own"
     )
     stream: str = Field(
-        pattern=r"^(j|b|k|jm|bm|km)(\+(j|b|k|jm|bm|km))*$",
-        description="joints, bones, 2-hop bones and their motions; + stacks them as channels",
+        pattern=r"^[jbkp]m?(\+[jbkp]m?)*$",
+        description="joints, bones, 2-hop bones, the nearest other person (p), and their motions "
+        "(m); + stacks them as channels",
     )
     norm: Literal["image", "box", "body", "track", "pixels"] = Field(
         description="units of the coordinates; track: every person for itself"

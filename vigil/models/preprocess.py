@@ -16,16 +16,18 @@ from vigil.errors import InputError
 from vigil.models.layouts import from_coco, layout
 
 Norm = Literal["image", "box", "body", "track", "pixels"]
-STREAMS = ("j", "b", "k", "jm", "bm", "km")
+PUBLISHED_STREAMS = ("j", "b", "k", "jm", "bm", "km")
+STREAMS = (*PUBLISHED_STREAMS, "p", "pm")
 _FAR = 1e6  # pixels; larger than any frame, stands for "no joint here" in minima and maxima
-
+_REACH = 2.0  # body extents; how far off a partner's joint can seem
 _LEAST_SCALE = 0.01  # of the frame's longer side; smaller people would be noise made large
 
 
 def parse_streams(stream: str) -> tuple[str, ...]:
     """Split a stream parameter such as `j`, `bm` or `j+jm` into its parts.
 
-    j joints, b bones (joint - parent), k two-hop bones, jm/bm/km their first differences in time.
+    j joints, b bones (joint - parent), k two-hop bones, p the partner's joints (see
+    `SkeletonInput`), jm/bm/km/pm their first differences in time. Papers know all but p and pm.
     Parts joined by `+` are stacked as channels of one network.
 
     Raises:
@@ -55,6 +57,11 @@ class SkeletonInput(nn.Module):
     the box around the joints of the whole track, in units of the own mean body extent: movement
     keeps its size however far apart people are, and where they stand is lost. `pixels`: as they
     are, for published weights that were trained without any normalization.
+
+    Graph networks look at one person at a time. Stream `p` shows them the partner: on each frame,
+    who has the mean of all joints nearest to that of the own ones. The partner's joints are given
+    as seen from the own mean, in the persons' mean body extents (whatever `norm` is), a joint r
+    away at r / (1 + r / 2), so that far-off people differ little. Who is alone sees zeros.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class SkeletonInput(nn.Module):
             raise InputError(f"norm: expected {', '.join(get_args(Norm))}, got {norm}")
         self.norm, self.min_score = norm, min_score
         self.streams = parse_streams(stream)
+        self.sees_partner = any(part[0] == "p" for part in self.streams)
         table = layout(layout_spec)
         self.num_joints = table.num_joints
         self.out_channels = 3 * len(self.streams)
@@ -104,10 +112,16 @@ class SkeletonInput(nn.Module):
         """
         score = keypoints[..., 2:]
         valid = (score > self.min_score).to(keypoints.dtype)
-        xy = self._normalize(keypoints[..., :2], valid, image_size) * valid
-        xy, score = torch.matmul(self.mapping, xy), torch.matmul(self.mapping, score * valid)
-        present = (torch.matmul(self.mapping, valid) > 1.0 - 1e-4).to(xy.dtype)
-        derived = [self._stream(part, xy * present, score, present) for part in self.streams]
+        score, mapped = torch.matmul(self.mapping, score * valid), torch.matmul(self.mapping, valid)
+        present = (mapped > 1.0 - 1e-4).to(score.dtype)
+
+        def placed(norm: Norm) -> Tensor:
+            xy = self._normalize(keypoints[..., :2], valid, image_size, norm) * valid
+            return torch.matmul(self.mapping, xy) * present
+
+        own = placed(self.norm), score, present
+        near = _partner(placed("body"), score, present) if self.sees_partner else own
+        derived = [self._stream(part, *(near if part[0] == "p" else own)) for part in self.streams]
         return torch.cat(derived, dim=-1)
 
     def present(self, keypoints: Tensor) -> Tensor:
@@ -122,19 +136,20 @@ class SkeletonInput(nn.Module):
         best = keypoints[..., 2].flatten(2).amax(dim=2)
         return (best > self.min_score).to(keypoints.dtype)
 
-    def _normalize(self, xy: Tensor, valid: Tensor, image_size: Tensor) -> Tensor:
+    @staticmethod
+    def _normalize(xy: Tensor, valid: Tensor, image_size: Tensor, norm: Norm) -> Tensor:
         """Shift and scale (B, M, T, 17, 2) pixels by the frame, the clip's box or the body."""
-        if self.norm == "pixels":
+        if norm == "pixels":
             return xy
-        if self.norm == "image":
+        if norm == "image":
             half = image_size.reshape(-1, 1, 1, 1, 2) / 2
             return (xy - half) / half
-        low, high = _bounds(xy, valid, (2, 3) if self.norm == "track" else (1, 2, 3))
+        low, high = _bounds(xy, valid, (2, 3) if norm == "track" else (1, 2, 3))
         center = (low + high) / 2
-        if self.norm == "box":
+        if norm == "box":
             scale = (high - low).amax(dim=-1, keepdim=True) / 2
         else:
-            dims = (2,) if self.norm == "track" else (1, 2)
+            dims = (2,) if norm == "track" else (1, 2)
             low, high = _bounds(xy, valid, (3,))
             seen = valid.amax(dim=3, keepdim=True)
             extent = (high - low).amax(dim=-1, keepdim=True) * seen
@@ -162,3 +177,35 @@ def _bounds(xy: Tensor, valid: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, T
     low = torch.where(valid > 0, xy, torch.full_like(xy, _FAR)).amin(dim=dims, keepdim=True)
     high = torch.where(valid > 0, xy, torch.full_like(xy, -_FAR)).amax(dim=dims, keepdim=True)
     return low, torch.maximum(high, low)
+
+
+def _partner(xy: Tensor, score: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return every person's nearest other person on each frame, seen from the own middle.
+
+    Args:
+        xy: (B, M, T, V, 2) in body extents, 0 where missing.
+        score: (B, M, T, V, 1).
+        present: (B, M, T, V, 1) of 0 and 1.
+
+    Returns:
+        As they came: where the partner's joints are, by at most `_REACH` body extents off; the
+        scores; and which of them are there. All 0 where one of the two is not there.
+    """
+    count = present.sum(dim=3)
+    middle = (xy * present).sum(dim=3) / count.clamp(min=1.0)  # (B, M, T, 2)
+    there = (count > 0).to(xy.dtype)  # (B, M, T, 1)
+    apart = (middle.unsqueeze(2) - middle.unsqueeze(1)).square().sum(dim=-1, keepdim=True)
+    both = there.unsqueeze(2) * there.unsqueeze(1)  # (B, M, M, T, 1)
+    others = 1.0 - torch.eye(xy.shape[1], dtype=xy.dtype, device=xy.device)
+    both = both * others.reshape(1, xy.shape[1], xy.shape[1], 1, 1)
+    apart = torch.where(both > 0, apart, torch.full_like(apart, _FAR))
+    nearest = (apart <= apart.amin(dim=2, keepdim=True)).to(xy.dtype) * both
+    nearest = nearest / nearest.sum(dim=2, keepdim=True).clamp(min=1.0)  # (B, own, other, T, 1)
+
+    def of_partner(values: Tensor) -> Tensor:
+        return (nearest.unsqueeze(-1) * values.unsqueeze(1)).sum(dim=2)
+
+    seen = (of_partner(present) > 0).to(xy.dtype)
+    offset = (of_partner(xy) - middle.unsqueeze(3)) * seen
+    length = torch.linalg.vector_norm(offset, dim=-1, keepdim=True)
+    return offset / (1.0 + length / _REACH), of_partner(score) * seen, seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import get_start_method
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -67,6 +68,7 @@ def runner_config(job: Job) -> dict[str, Any]:
         "default_scope": "mmaction",
         "randomness": {"seed": job.params.seed},
         "log_level": "WARNING",
+        "env_cfg": {"mp_cfg": {"mp_start_method": get_start_method()}},  # as it is: mmengine forks
         "default_hooks": {
             "logger": {"type": "LoggerHook", "interval": 10_000, "log_metric_by_epoch": True},
             "checkpoint": _checkpoints(job),

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from vigil.errors import ModelError, VigilError
 from vigil.models import store
 from vigil.models.layouts import LAYOUTS, layout
-from vigil.models.preprocess import STREAMS
+from vigil.models.preprocess import PUBLISHED_STREAMS
 from vigil.models.protogcn.backbone import ProtoGCNBackbone
 from vigil.models.protogcn.head import ProtoGCNHead
 from vigil.models.protogcn.tcn import join_branches
@@ -211,7 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("file", type=Path, help="published checkpoint, .pth")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
-    parser.add_argument("--stream", default="j", choices=STREAMS, help="what it was trained on")
+    parser.add_argument(
+        "--stream", default="j", choices=PUBLISHED_STREAMS, help="what it was trained on"
+    )
     args = parser.parse_args(arguments)
     try:
         write(read(args.file), args.out, args.layout, args.stream)
