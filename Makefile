@@ -13,6 +13,8 @@ READY := $(VENV)/.ready-$(ENGINE)
 LOCK := requirements/constraints.txt requirements/no-deps.txt pyproject.toml
 PARAMS ?= params.yaml
 MODEL ?= protogcn
+# Three, where two cores are: tests also wait. In order: xdist would begin the longest files last.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
@@ -49,13 +51,13 @@ test: $(READY) ## Run the whole test suite
 	@requirements/system.sh --proxy || echo "test: no HAProxy: the proxy's tests are skipped"
 	@requirements/system.sh --wrk || echo "test: no wrk: the comparison of load generators is skipped"
 	@requirements/system.sh --promtool || echo "test: no Prometheus: the alerts' tests are skipped"
-	@OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(PYTEST)
 
 check: $(READY) ## Format, lint, types and the fast tests
 	@ruff format --check vigil stages labeling_ui tests
 	@ruff check vigil stages labeling_ui tests
 	@mypy
-	@OMP_NUM_THREADS=1 python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(PYTEST) -q -m "not slow"
 
 label: $(READY) ## Label clips in the browser, on loopback until Ctrl-C
 	@python -m stages.label --params $(PARAMS)

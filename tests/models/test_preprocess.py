@@ -89,8 +89,8 @@ def test_an_empty_clip_is_all_zeros(norm: Any) -> None:
     for size in (SIZE, torch.zeros(1, 2)):
         if norm == "image" and not size.any():
             continue
-        out = SkeletonInput("coco_new", "j+b+jm", norm)(torch.zeros(1, 2, 8, 17, 3), size)
-        assert out.shape == (1, 2, 8, 20, 9)
+        out = SkeletonInput("coco_new", "j+b+jm+p", norm)(torch.zeros(1, 2, 8, 17, 3), size)
+        assert out.shape == (1, 2, 8, 20, 12)
         assert out.abs().max() == 0
 
 
