@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,20 @@ class _Foreign:
 
 def test_checkpoint_with_foreign_code_is_refused(tmp_path: Path) -> None:
     torch.save({"model": _Foreign()}, tmp_path / "yolo11n.pt")
-    with pytest.raises(ModelError, match="expected only network parts inside, got pathlib"):
+    with pytest.raises(ModelError, match=r"network parts inside, got .*getattr, pathlib\."):
+        yolo_network.load(tmp_path / "yolo11n.pt")
+
+
+def test_checkpoint_with_parts_that_are_not_here_is_refused(tmp_path: Path) -> None:
+    """As of another ultralytics, whose networks have parts that ours has not."""
+    torch.save({"model": torch.nn.SiLU()}, tmp_path / "silu.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "silu.pt") as known,
+        zipfile.ZipFile(tmp_path / "yolo11n.pt", "w") as later,
+    ):
+        for name in known.namelist():
+            later.writestr(name, known.read(name).replace(b"SiLU", b"SoLU"))
+    with pytest.raises(ModelError, match=r"network parts inside, got torch.nn.*activation.SoLU"):
         yolo_network.load(tmp_path / "yolo11n.pt")
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8
+_NAMESPACE = "ultralytics.utils.IterableSimpleNamespace"
 
 
 def configure() -> None:
@@ -193,20 +194,31 @@ def official_state(path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]
     configure()
     import torch
 
-    allowed: list[Any] = []
-    for name in torch.serialization.get_unsafe_globals_in_checkpoint(path):
-        module, _, attribute = name.rpartition(".")
-        if not module.startswith(("ultralytics.", "torch.nn.")):
-            raise ModelError(f"yolo: {path}: expected only network parts inside, got {name}")
-        part = getattr(importlib.import_module(module), attribute)
-        namespace = name == "ultralytics.utils.IterableSimpleNamespace"
-        if not namespace and not (isinstance(part, type) and issubclass(part, torch.nn.Module)):
-            raise ModelError(f"yolo: {path}: expected only network parts inside, got {name}")
-        allowed.append(part)
-    with torch.serialization.safe_globals(allowed):
+    named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    parts: dict[str, Any] = {name: _network_part(name) for name in named}
+    foreign = sorted(name for name, part in parts.items() if part is None)
+    if foreign:
+        found = ", ".join(foreign)
+        raise ModelError(f"yolo: {path}: expected only network parts inside, got {found}")
+    with torch.serialization.safe_globals(list(parts.values())):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     network = checkpoint.get("ema") or checkpoint["model"]
     return network.state_dict(), _names(network)
+
+
+def _network_part(name: str) -> Any | None:
+    """The class of this full name if a network is made of such; else None."""
+    import torch
+
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith(("ultralytics.", "torch.nn.")):
+        return None
+    try:
+        part = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError):  # of another ultralytics than ours
+        return None
+    module_class = isinstance(part, type) and issubclass(part, torch.nn.Module)
+    return part if module_class or name == _NAMESPACE else None
 
 
 def _names(model: Any) -> tuple[str, ...]:
