@@ -17,7 +17,8 @@ PARAMS = config().evaluate.model_copy(update={"bootstrap": 500})
 
 
 def verdicts(first: Scores, second: Scores) -> dict[str, str]:
-    found = compare(*align((first, CLASSES), (second, CLASSES)), CLASSES, "normal", PARAMS)
+    first, second = align((first, CLASSES), (second, CLASSES))
+    found = compare([first], [second], CLASSES, "normal", PARAMS)
     return {row.metric: row.verdict for row in found}
 
 
@@ -38,7 +39,7 @@ def test_runs_of_equal_skill_differ_within_noise() -> None:
 
 
 def test_a_run_is_no_different_from_itself() -> None:
-    found = compare(scores(), scores(), CLASSES, "normal", PARAMS)
+    found = compare([scores()], [scores()], CLASSES, "normal", PARAMS)
     assert [row.metric for row in found] == list(METRICS)
     assert {(row.low, row.high, row.verdict) for row in found} == {(0.0, 0.0, "within noise")}
 
@@ -84,3 +85,45 @@ def test_too_few_videos_are_refused() -> None:
     few = scores(12)
     with pytest.raises(InputError, match="at least 5 videos, got 4"):
         align((few, CLASSES), (few, CLASSES))
+
+
+def lucky(skill: float, noise: int) -> Scores:
+    """A training of 240 clips; how well it went depends on its seed."""
+    return scores(240, skill=skill, noise=noise)
+
+
+def test_one_lucky_training_is_not_taken_for_a_better_recipe() -> None:
+    """Alone it is better beyond noise; among its recipe's other trainings the recipe is not."""
+    first = [lucky(1.0, 1), lucky(1.1, 2), lucky(0.9, 3)]
+    second = [lucky(3.0, 4), lucky(1.0, 5), lucky(1.0, 6)]
+    alone, together = (
+        compare(first[:count], second[:count], CLASSES, "normal", PARAMS) for count in (1, 3)
+    )
+    for one, several in zip(alone, together, strict=True):
+        if one.metric in ("accuracy", "macro_f1", "auc"):
+            assert (one.verdict, several.verdict) == ("better", "within noise")
+
+
+def test_a_recipe_whose_trainings_are_all_better_is_better() -> None:
+    first = [lucky(1.0, noise) for noise in (1, 2, 3)]
+    second = [lucky(3.0, noise) for noise in (4, 5, 6)]
+    found = {row.metric: row for row in compare(first, second, CLASSES, "normal", PARAMS)}
+    assert found["auc"].verdict == "better"
+    each = [compare([a], [a], CLASSES, "normal", PARAMS)[0].first for a in first]
+    assert found["accuracy"].first == pytest.approx(np.mean(each))
+
+
+def test_the_spread_of_trainings_counts_where_videos_are_alike() -> None:
+    """Three trainings with 5, 7 and 9 of every video's 10 clips right."""
+
+    def training(right: int) -> Scores:
+        hit = np.arange(60) % 10 < right
+        p = np.where(hit[:, None], [0.8, 0.2, 0.0], [0.2, 0.8, 0.0])
+        videos, clips = [f"v{i // 10}" for i in range(60)], [str(i) for i in range(60)]
+        return Scores(np.zeros(60, np.int64), p, videos, clips, ["hall"] * 60)
+
+    first, second = [training(5)], [training(right) for right in (5, 7, 9)]
+    found = compare(first, second, CLASSES, "normal", PARAMS)
+    (row,) = [row for row in found if row.metric == "accuracy"]
+    assert (row.first, row.second) == (pytest.approx(0.5), pytest.approx(0.7))
+    assert (row.low, row.high) == (pytest.approx(0.0), pytest.approx(0.4))

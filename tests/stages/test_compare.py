@@ -25,6 +25,7 @@ def params(tmp_path: Path) -> Path:
         "weak": scores(120, skill=0.5, noise=1),
         "strong": scores(120, skill=4.0, noise=2),
         "short": scores(60, skill=4.0, noise=2),
+        "weak_again": scores(120, skill=0.4, noise=3),
     }
     for name, run in runs.items():
         write_scores(tmp_path / "reports" / name / "scores.csv", run, CLASSES)
@@ -61,3 +62,15 @@ def test_what_cannot_be_compared_ends_with_2(params: Path, second: str, message:
     assert ran.returncode == 2
     assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+def test_trainings_of_a_recipe_are_judged_together(params: Path) -> None:
+    ran = compare(params, "weak,weak_again", "strong")
+    assert ran.returncode == 0, ran.stderr
+    assert "trainings: 2 of the first recipe, 1 of the second: intervals do not hold" in ran.stdout
+    assert "McNemar" not in ran.stdout
+    ran = compare(params, "weak,weak_again", "strong,weak")
+    assert "values are means, intervals are over videos and trainings" in ran.stdout
+    ran = compare(params, f"weak,{params.parent}/reports/weak", "strong")
+    assert ran.returncode == 2
+    assert ran.stderr == "compare: expected each training of a recipe once, got one twice\n"

@@ -1,10 +1,15 @@
-"""Two runs side by side on the same clips: which differences are beyond noise.
+"""Two recipes side by side on the same clips: which differences are beyond noise.
 
 The paired bootstrap draws videos once and computes both runs on each draw, so what makes a draw
 hard is hard for both, and the interval is that of the difference (Efron and Tibshirani, 1993). A
 difference is real where its 95 % interval leaves out 0. McNemar's exact test on the clips that only
 one of the two gets right is given beside it; it takes clips as independent, which windows of one
 video are not, and decides nothing.
+
+An interval over videos is that of the trainings at hand: the same recipe from another seed is
+another network. Where a recipe brings several trainings, its metric is their mean, and every draw
+takes, besides videos, trainings of each recipe, one fewer than there are: so that the spread of a
+few counts in full (McCarthy and Snowden, 1985).
 """
 
 from __future__ import annotations
@@ -27,19 +32,20 @@ _LESS_IS_BETTER = ("ece",)
 LEAST_VIDEOS = 5
 
 Verdict = Literal["better", "worse", "within noise"]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric of two runs.
+    """One metric of two recipes.
 
     Attributes:
         metric: its name.
-        first: value of the first run.
+        first: value of the first.
         second: value of the second.
         low: lower end of the 95 % interval of second - first.
         high: upper end.
-        verdict: what the second run is.
+        verdict: what the second is.
     """
 
     metric: str
@@ -65,53 +71,56 @@ class McNemar:
     p_value: float
 
 
-def align(
-    first: tuple[Scores, Sequence[str]], second: tuple[Scores, Sequence[str]]
-) -> tuple[Scores, Scores]:
-    """Bring two runs into the same order of clips.
+def align(*runs: tuple[Scores, Sequence[str]]) -> list[Scores]:
+    """Bring runs into the same order of clips.
 
     Args:
-        first: a run's scores and class names.
-        second: another's.
+        runs: each one's scores and class names, two or more.
 
     Raises:
         InputError: other classes, other clips, other labels or videos of the same clips, a clip
             twice, or fewer videos than a bootstrap needs.
     """
-    if list(first[1]) != list(second[1]):
-        raise InputError(f"compare: expected classes {list(first[1])}, got {list(second[1])}")
-    runs = [run for run, _ in (first, second)]
-    if any(len(set(run.clips)) < len(run.clips) for run in runs):
-        raise InputError("compare: expected each clip once, got one twice")
-    lone = set(runs[0].clips) ^ set(runs[1].clips)
-    if lone:
-        raise InputError(
-            f"compare: expected the same clips, got {len(lone)} that only one run holds, "
-            f"such as {min(lone)}"
-        )
-    a, b = (run.take(np.argsort(np.array(run.clips))) for run in runs)
-    if list(a.videos) != list(b.videos) or (a.labels != b.labels).any():
-        raise InputError("compare: expected the same labels and videos of each clip, got others")
-    videos = len(set(a.videos))
+    first, classes = runs[0]
+    for run, named in runs:
+        if list(named) != list(classes):
+            raise InputError(f"compare: expected classes {list(classes)}, got {list(named)}")
+        if len(set(run.clips)) < len(run.clips):
+            raise InputError("compare: expected each clip once, got one twice")
+        lone = set(first.clips) ^ set(run.clips)
+        if lone:
+            raise InputError(
+                f"compare: expected the same clips, got {len(lone)} that only one run holds, "
+                f"such as {min(lone)}"
+            )
+    found = [run.take(np.argsort(np.array(run.clips))) for run, _ in runs]
+    for run in found:
+        if list(run.videos) != list(found[0].videos) or (run.labels != found[0].labels).any():
+            raise InputError(
+                "compare: expected the same labels and videos of each clip, got others"
+            )
+    videos = len(set(first.videos))
     if videos < LEAST_VIDEOS:
         raise InputError(f"compare: expected at least {LEAST_VIDEOS} videos, got {videos}")
-    return a, b
+    return found
 
 
 def compare(
-    first: Scores, second: Scores, classes: Sequence[str], normal: str, params: EvaluateSection
-) -> list[Difference]:
-    """Compute each metric of two aligned runs and the interval of the difference.
+    first: Sequence[Scores], second: Sequence[Scores],
+    classes: Sequence[str], normal: str, params: EvaluateSection,
+) -> list[Difference]:  # fmt: skip
+    """Compute each metric of two recipes and the interval of the difference.
 
     Args:
-        first: the run to compare with.
-        second: the run in question.
+        first: trainings of the recipe to compare with; all runs are aligned.
+        second: of the recipe in question.
         classes: class names in label order.
         normal: the class that is not an event.
         params: number and seed of the resamples, bins of the calibration error.
 
     Returns:
-        One difference per metric of `METRICS` that both runs have.
+        One difference per metric of `METRICS` that both recipes have; values are means over
+        trainings.
 
     Raises:
         InputError: `normal` is no class of the runs.
@@ -119,14 +128,15 @@ def compare(
     if normal not in classes:
         raise InputError(f"compare: expected normal_class among {list(classes)}, got {normal}")
 
-    def figures(run: Scores, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = statistics(run, classes, normal, params.calibration_bins, weights)
-        return np.stack([found[name] for name in METRICS])
+    def figures(runs: Sequence[Scores], weights: Array) -> Array:
+        found = [statistics(run, classes, normal, params.calibration_bins, weights) for run in runs]
+        return np.array([[each[name] for name in METRICS] for each in found])
 
-    values = [figures(run, ones(run))[:, 0] for run in (first, second)]
+    rng = np.random.default_rng((params.seed, 1))
+    values = [figures(runs, ones(runs[0])).mean(0)[:, 0] for runs in (first, second)]
     draws = np.concatenate([
-        figures(second, weights) - figures(first, weights)
-        for weights in resamples(first.videos, params.bootstrap, params.seed)
+        _drawn(figures(second, weights), rng) - _drawn(figures(first, weights), rng)
+        for weights in resamples(first[0].videos, params.bootstrap, params.seed)
     ], axis=1)  # fmt: skip
     found = []
     for metric, a, b, gaps in zip(METRICS, *values, draws, strict=True):
@@ -137,6 +147,22 @@ def compare(
                 Difference(metric, float(a), float(b), low, high, verdict(metric, low, high))
             )
     return found
+
+
+def _drawn(figures: Array, rng: np.random.Generator) -> Array:
+    """Draw trainings, one fewer than there are (of one: that), and average their figures.
+
+    Args:
+        figures: (trainings, metrics, r).
+        rng: draws anew for each of the r resamples.
+
+    Returns:
+        (metrics, r).
+    """
+    count, drawn = len(figures), max(1, len(figures) - 1)
+    taken = rng.multinomial(drawn, np.full(count, 1 / count), size=figures.shape[2])
+    averages: Array = np.einsum("kmr,rk->mr", figures, taken / drawn)
+    return averages
 
 
 def verdict(metric: str, low: float, high: float) -> Verdict:

@@ -120,12 +120,12 @@ def quality(
     if first is None:
         return [Check(_TOPIC, "not worse than served", True, NOTHING_SERVED)], figures
     try:
-        runs = align((first, split.classes), (second, split.classes))
+        served, candidate = align((first, split.classes), (second, split.classes))
     except InputError as error:
         return [Check(_TOPIC, f"not worse than {against}", False, str(error))], figures
     found = [
         row
-        for row in compare(*runs, split.classes, split.normal, params)
+        for row in compare([served], [candidate], split.classes, split.normal, params)
         if row.metric in gate.margins
     ]
     figures["differences"] = [asdict(row) for row in found]
