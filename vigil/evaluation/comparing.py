@@ -8,8 +8,8 @@ video are not, and decides nothing.
 
 An interval over videos is that of the trainings at hand: the same recipe from another seed is
 another network. Where a recipe brings several trainings, its metric is their mean, and every draw
-takes, besides videos, trainings of each recipe, one fewer than there are: so that the spread of a
-few counts in full (McCarthy and Snowden, 1985).
+takes, besides videos, trainings of each recipe with replacement: k - 1 of k, whose mean has the
+variance s^2 / k of the mean of k, where k draws would have (k - 1) / k of that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LESS_IS_BETTER = ("ece",)
 LEAST_VIDEOS = 5
 
 Verdict = Literal["better", "worse", "within noise"]
-Array = NDArray[np.float64]
+Figures = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def compare(
     if normal not in classes:
         raise InputError(f"compare: expected normal_class among {list(classes)}, got {normal}")
 
-    def figures(runs: Sequence[Scores], weights: Array) -> Array:
+    def figures(runs: Sequence[Scores], weights: Figures) -> Figures:
         found = [statistics(run, classes, normal, params.calibration_bins, weights) for run in runs]
         return np.array([[each[name] for name in METRICS] for each in found])
 
@@ -149,7 +149,7 @@ def compare(
     return found
 
 
-def _drawn(figures: Array, rng: np.random.Generator) -> Array:
+def _drawn(figures: Figures, rng: np.random.Generator) -> Figures:
     """Draw trainings, one fewer than there are (of one: that), and average their figures.
 
     Args:
@@ -161,7 +161,7 @@ def _drawn(figures: Array, rng: np.random.Generator) -> Array:
     """
     count, drawn = len(figures), max(1, len(figures) - 1)
     taken = rng.multinomial(drawn, np.full(count, 1 / count), size=figures.shape[2])
-    averages: Array = np.einsum("kmr,rk->mr", figures, taken / drawn)
+    averages: Figures = np.einsum("kmr,rk->mr", figures, taken / drawn)
     return averages
 
 
