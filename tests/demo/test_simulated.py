@@ -11,6 +11,8 @@ from tests.skeletons import config
 from vigil.config import Config
 from vigil.dataset import read_annotations
 from vigil.demo.disturbances import Disturbance
+from vigil.demo.learned_errors import learn
+from vigil.demo.sightings import sightings
 from vigil.demo.simulated import rows, simulate, skeletons
 from vigil.demo.world.scenes import make_scene
 
@@ -61,6 +63,20 @@ def test_joints_are_averaged_as_the_stage_averages_them() -> None:
         for found in (rows(100_000_003, *arguments), rows(100_000_003, *arguments, smooth_s=0.08))
     ]
     assert trembling[1] < 0.8 * trembling[0]
+
+
+def test_learned_errors_are_of_averaged_joints_and_are_not_averaged_again() -> None:
+    settings = demo_config()
+    scenes = [make_scene(100_000_000 + seed, fps=12, duration_s=4) for seed in (3, 4)]
+    found = [sightings(scene, skeletons(scene, "v", Disturbance(), 0)) for scene in scenes]
+    how = learn(found, passes=1)[0]
+    arguments = (settings.clips, settings.classes, settings.normal_class, how)
+    once, never = (rows(100_000_003, *arguments, smooth_s=s) for s in (0.08, 0.0))
+    usual = rows(100_000_003, *arguments[:3], Disturbance())
+    assert [row["label"] for row in once] == [row["label"] for row in usual]
+    for first, second, other in zip(once, never, usual, strict=True):
+        np.testing.assert_array_equal(first["keypoint"], second["keypoint"])
+        assert not np.array_equal(first["keypoint"], other["keypoint"])
 
 
 def test_no_scene_is_in_two_splits(tmp_path: Path) -> None:

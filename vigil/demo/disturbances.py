@@ -20,7 +20,7 @@ from vigil.schema import JOINTS
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
+LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
 # Face, shoulders, elbows, wrists, hips, knees, ankles: deviation upright, in body extents.
 _LIMB_NOISE = np.repeat([0.022, 0.024, 0.039, 0.066, 0.021, 0.031, 0.043], [5, 2, 2, 2, 2, 2, 2])
 _MIRROR = list(layout("coco").mirror)
@@ -96,23 +96,68 @@ def disturb(
         how: what goes wrong and how much.
         rng: source of every choice.
     """
-    limit = np.array(size)
-    seen = (depth > 0.2) & (uv >= 0).all(-1) & (uv < limit).all(-1)
-    uv = np.clip(uv, -0.1 * limit, 1.1 * limit)  # nobody guesses joints far outside
+    uv, seen = in_picture(uv, depth, size)
     far = depth.mean(-1)
-    boxes = _boxes(uv, seen)
-    hidden = _hidden(uv, boxes, far)
+    boxes = boxes_of(uv, seen)
+    hidden = hidden_joints(uv, boxes, far)
     found = _found(seen, hidden, how, rng)
-    identity = np.repeat(np.arange(1, len(uv) + 1)[:, None], uv.shape[1], axis=1)
-    _break(identity, uv, how, rng)
-    _exchange(identity, boxes, fps, how, rng)
+    identity = identities(uv, boxes, fps, how, rng)
     moved = _shake(uv, hidden | ~seen, boxes, fps, how, rng)
     score = _scores(seen, hidden, how, rng) * found[..., None]
     people = People(moved, far, seen, score, identity)
-    return _phantoms(_doubles(people, fps, how, rng), limit, how, rng)
+    return with_others(people, fps, size, how, rng)
 
 
-def _boxes(uv: Floats, seen: Bools) -> Floats:
+def in_picture(uv: Floats, depth: Floats, size: tuple[int, int]) -> tuple[Floats, Bools]:
+    """Return joints, those far outside the picture moved near to it, and which are in it.
+
+    Args:
+        uv: (A, T, 17, 2) true pixels.
+        depth: (A, T, 17) meters along the view; negative behind the camera.
+        size: width and height of the picture.
+
+    Returns:
+        (A, T, 17, 2) pixels, and (A, T, 17).
+    """
+    limit = np.array(size)
+    seen = (depth > 0.2) & (uv >= 0).all(-1) & (uv < limit).all(-1)
+    return np.clip(uv, -0.1 * limit, 1.1 * limit), seen  # nobody guesses joints far outside
+
+
+def identities(
+    uv: Floats, boxes: Floats, fps: float, how: Disturbance, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the (A, T) track ids that a tracker gives people.
+
+    Args:
+        uv: (A, T, 17, 2) true pixels.
+        boxes: (A, T, 4) xyxy around them, see `boxes_of`.
+        fps: frames per second.
+        how: what goes wrong and how much.
+        rng: source of every choice.
+    """
+    identity = np.repeat(np.arange(1, len(uv) + 1)[:, None], uv.shape[1], axis=1)
+    _break(identity, uv, how, rng)
+    _exchange(identity, boxes, fps, how, rng)
+    return identity
+
+
+def with_others(
+    people: People, fps: float, size: tuple[int, int], how: Disturbance, rng: np.random.Generator
+) -> People:
+    """Return people and, beside them, those who are tracked twice and who are none.
+
+    Args:
+        people: as they are found.
+        fps: frames per second.
+        size: width and height of the picture.
+        how: what goes wrong and how much.
+        rng: source of every choice.
+    """
+    return _phantoms(_doubles(people, fps, how, rng), np.array(size), how, rng)
+
+
+def boxes_of(uv: Floats, seen: Bools) -> Floats:
     """Return (A, T, 4) xyxy around the joints in the picture; empty boxes where there is none."""
     low = np.where(seen[..., None], uv, np.inf).min(2)
     high = np.where(seen[..., None], uv, -np.inf).max(2)
@@ -120,12 +165,12 @@ def _boxes(uv: Floats, seen: Bools) -> Floats:
     return np.where(np.isfinite(boxes), boxes, 0.0)
 
 
-def _extent(boxes: Floats) -> Floats:
+def extent_of(boxes: Floats) -> Floats:
     """Return (A, T) larger sides of boxes, at least a pixel."""
     return np.asarray(np.maximum((boxes[..., 2:] - boxes[..., :2]).max(-1), 1.0), float)
 
 
-def _hidden(uv: Floats, boxes: Floats, far: Floats) -> Bools:
+def hidden_joints(uv: Floats, boxes: Floats, far: Floats) -> Bools:
     """Return (A, T, 17) joints that lie behind the middle of somebody nearer."""
     hidden = np.zeros(uv.shape[:3], bool)
     for front in range(len(uv)):
@@ -137,7 +182,7 @@ def _hidden(uv: Floats, boxes: Floats, far: Floats) -> Bools:
     return hidden
 
 
-def _lasting(shape: tuple[int, ...], keep: float, rng: np.random.Generator) -> Floats:
+def lasting(shape: tuple[int, ...], keep: float, rng: np.random.Generator) -> Floats:
     """Return noise of unit deviation over (A, T, ...) that lasts: `keep` is its correlation."""
     values = rng.normal(0, 1, shape)
     fresh = np.sqrt(1 - keep**2)
@@ -148,11 +193,11 @@ def _lasting(shape: tuple[int, ...], keep: float, rng: np.random.Generator) -> F
 
 def _found(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generator) -> Bools:
     """Return (A, T) frames in which each person is found; losses last for a few frames."""
-    enough = seen.sum(-1) >= _LEAST_JOINTS
+    enough = seen.sum(-1) >= LEAST_JOINTS
     share = (hidden & seen).sum(-1) / np.maximum(seen.sum(-1), 1)
     lost = rng.uniform(0, how.lost_frame, (len(seen), 1)) + how.covered * (share > 0.6)
     lost = lost + how.lost_frame * (seen.mean(-1) < 0.5)
-    return np.asarray(enough & (ndtr(_lasting(enough.shape, 0.9, rng)) >= lost), bool)
+    return np.asarray(enough & (ndtr(lasting(enough.shape, 0.9, rng)) >= lost), bool)
 
 
 def _shake(
@@ -161,13 +206,13 @@ def _shake(
 ) -> Floats:  # fmt: skip
     """Return the joints moved by errors that last, with left and right exchanged now and then."""
     people, frames = uv.shape[:2]
-    extent = _extent(boxes)[..., None, None]
+    extent = extent_of(boxes)[..., None, None]
     level = how.noise * rng.uniform(0.3, 1.0, (people, 1, 1, 1)) * _LIMB_NOISE[:, None]
     level = level * np.where(unsure, 2.0, 1.0)[..., None]
-    noise = np.sqrt(0.7) * _lasting(uv.shape, 0.85, rng) + np.sqrt(0.3) * rng.normal(0, 1, uv.shape)
-    noise *= np.where(_lasting(uv.shape[:3], 0.8, rng) > 1.6, 3.0, 1.0)[..., None]
+    noise = np.sqrt(0.7) * lasting(uv.shape, 0.85, rng) + np.sqrt(0.3) * rng.normal(0, 1, uv.shape)
+    noise *= np.where(lasting(uv.shape[:3], 0.8, rng) > 1.6, 3.0, 1.0)[..., None]
     lying = tilt(uv)[..., None, None]
-    slow = how.lying * _lasting(uv.shape, 0.97, rng)
+    slow = how.lying * lasting(uv.shape, 0.97, rng)
     moved = uv + level * extent * ((1 - lying) * noise + lying * slow)
     swapped = np.zeros((people, frames), bool)
     for person in range(people):
@@ -184,7 +229,7 @@ def _scores(seen: Bools, hidden: Bools, how: Disturbance, rng: np.random.Generat
     mean = np.where(seen, np.where(hidden, 0.65, 0.88), 0.4)
     mean[..., 1:3] -= 0.25  # eyes
     spread = np.where(seen & ~hidden, 0.08, 0.15)
-    drawn = mean + spread * _lasting(seen.shape, 0.7, rng)
+    drawn = mean + spread * lasting(seen.shape, 0.7, rng)
     guessed = rng.random((len(seen), 1, JOINTS)) < how.guessed
     return np.where(seen | guessed, np.clip(drawn, 0.11, 0.99), 0.0)
 
@@ -253,8 +298,8 @@ def _phantoms(people: People, limit: Floats, how: Disturbance, rng: np.random.Ge
     center = body.mean(0)
     placed = (body - center) * rng.uniform(0.4, 1.0, 2) + limit * rng.uniform(0.1, 0.9, 2)
     extent = float(np.ptp(placed, axis=0).max())
-    uv = placed + 0.03 * extent * _lasting((1, frames, JOINTS, 2), 0.6, rng)
-    there = _lasting((1, frames), 0.95, rng) > rng.uniform(-1, 1)
+    uv = placed + 0.03 * extent * lasting((1, frames, JOINTS, 2), 0.6, rng)
+    there = lasting((1, frames), 0.95, rng) > rng.uniform(-1, 1)
     score = np.clip(rng.normal(0.55, 0.15, (1, frames, JOINTS)), 0.11, 0.95) * there[..., None]
     identity = np.full((1, frames), people.identity.max() + 1)
     return _joined(people, [source], uv, score, identity)

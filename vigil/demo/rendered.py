@@ -17,7 +17,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,37 @@ def render(
         InputError: a network's weights are missing.
         VigilError: a scene could not be made or looked at.
     """
-    folder = path.with_suffix("") / key(config, weights)
+    seeds = scene_seeds(split, seed, scenes)
+    found = look(path.with_suffix(""), seeds, config, say, weights, workers)
+    return write_scenes(
+        path, [row for number in seeds for row in _windows(number, config, found[number])], seeds
+    )
+
+
+def look(
+    into: Path, seeds: Sequence[int], config: Config, say: Callable[[str], None],
+    weights: Path = SHIPPED, workers: int | None = None,
+) -> dict[int, Path]:  # fmt: skip
+    """Draw scenes and have the networks look at them, unless that is done.
+
+    Args:
+        into: folder; a folder in it is named after the networks and their parameters.
+        seeds: of the scenes.
+        config: everything the networks are run with.
+        say: receives a line now and then.
+        weights: see `render`.
+        workers: processes; every core when None.
+
+    Returns:
+        The file of skeletons of each seed.
+
+    Raises:
+        InputError: a network's weights are missing.
+        VigilError: a scene could not be made or looked at.
+    """
+    folder = into / key(config, weights)
     folder.mkdir(parents=True, exist_ok=True)
     _install(config, weights, folder)
-    seeds = scene_seeds(split, seed, scenes)
     missing = [number for number in seeds if not _kept(folder, number).is_file()]
     work = partial(find_people, config=config, folder=folder)
     for done, outcome in enumerate(run_jobs(work, missing, workers or 0), start=1):
@@ -82,9 +109,7 @@ def render(
             raise VigilError(f"rendered: {scene_id(outcome.job)}: {outcome.error}")
         if not done % _EVERY:
             say(f"{done} of {len(missing)} scenes, {len(seeds) - len(missing)} were there")
-    return write_scenes(
-        path, [row for number in seeds for row in _windows(number, config, folder)], seeds
-    )
+    return {number: _kept(folder, number) for number in seeds}
 
 
 def key(config: Config, weights: Path) -> str:
@@ -145,9 +170,9 @@ def _kept(folder: Path, seed: int) -> Path:
     return folder / f"{scene_id(seed)}.parquet"
 
 
-def _windows(seed: int, config: Config, folder: Path) -> list[dict[str, Any]]:
-    """Return the labeled windows of a scene that was looked at."""
-    found = Skeletons.read(_kept(folder, seed))
+def _windows(seed: int, config: Config, kept: Path) -> list[dict[str, Any]]:
+    """Return the labeled windows of a scene whose skeletons are kept in a file."""
+    found = Skeletons.read(kept)
     scene = make_scene(seed, fps=FPS)
     return skeleton_windows(scene, found, config.clips, config.classes, config.normal_class)
 

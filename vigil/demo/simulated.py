@@ -1,11 +1,11 @@
 """Skeletons of simulated scenes, no pixel drawn: what recognizers are pretrained on.
 
-    python -m vigil.demo.simulated --out FILE --scenes 4000
+    python -m vigil.demo.simulated --out FILE --scenes 4000 [--errors FILE]
 
 A scene's bodies are posed and projected as they are when it is rendered; then the joints are
-disturbed the way a pose network and a tracker disturb them, see `vigil.demo.disturbances`. A scene
-costs a few milliseconds instead of seconds, so thousands of people in thousands of rooms are at
-hand.
+disturbed the way a pose network and a tracker disturb them: by sizes measured once, see
+`vigil.demo.disturbances`, or as `vigil.demo.train_errors` has learned (`--errors`). A scene costs a
+few milliseconds instead of seconds, so thousands of people in thousands of rooms are at hand.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ import numpy as np
 
 from vigil.config import ClipsSection, Config, load
 from vigil.dataset import write_annotations
-from vigil.demo.disturbances import Disturbance, disturb
+from vigil.demo.disturbances import Disturbance, People, disturb
 from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
+from vigil.demo.learned_errors import LearnedErrors, read
 from vigil.demo.strain import Strained, strained
 from vigil.demo.windows import skeleton_windows
 from vigil.demo.world.casting import LEAVES
@@ -36,7 +37,8 @@ from vigil.workers import worker_pool
 _LOG = logging.getLogger(__name__)
 
 _VALIDATION_SHARE = 0.05
-Errors = Disturbance | Strained  # of the demo's own networks; of a network on real footage
+# Of the demo's networks by measured sizes; of a network on real footage; of the former, learned.
+Errors = Disturbance | Strained | LearnedErrors
 USUAL = Disturbance()
 
 
@@ -49,14 +51,8 @@ def skeletons(scene: Scene, video_id: str, how: Errors, seed: int) -> Skeletons:
         how: what goes wrong and how much.
         seed: of what goes wrong.
     """
-    rng = np.random.default_rng([seed, 21])
+    people = _found(scene, how, np.random.default_rng([seed, 21]))
     times = np.arange(scene.n_frames) / scene.fps
-    uv, depth = scene.joints()
-    size = (scene.width, scene.height)
-    if isinstance(how, Strained):
-        people = strained(uv, depth, size, scene.fps, how, rng)
-    else:
-        people = disturb(uv, depth, size, scene.fps, how, rng)
     person, frame = np.nonzero((people.score > 0).any(-1))
     identity, score = people.identity[person, frame], people.score[person, frame]
     uv = np.where(score[..., None] > 0, people.uv[person, frame], np.nan)
@@ -70,6 +66,17 @@ def skeletons(scene: Scene, video_id: str, how: Errors, seed: int) -> Skeletons:
     )  # fmt: skip
 
 
+def _found(scene: Scene, how: Errors, rng: np.random.Generator) -> People:
+    """Return what is found of a scene's people."""
+    if isinstance(how, LearnedErrors):
+        return how.people(scene, rng)
+    uv, depth = scene.joints()
+    size = (scene.width, scene.height)
+    if isinstance(how, Strained):
+        return strained(uv, depth, size, scene.fps, how, rng)
+    return disturb(uv, depth, size, scene.fps, how, rng)
+
+
 def rows(
     seed: int, clips: ClipsSection, classes: Sequence[str], normal: str, how: Errors,
     smooth_s: float = 0.0,
@@ -77,10 +84,13 @@ def rows(
     """Simulate one scene; return its labeled windows as annotations of `vigil.dataset`.
 
     Windows of a class that is not among `classes` are left out; so are the scenes of one. Joints
-    are averaged over time as the stage `skeletons` does it, see `vigil.perception.smoothing`.
+    are averaged over time as the stage `skeletons` does it, see `vigil.perception.smoothing`;
+    learned errors are those of averaged joints.
     """
     scene = make_scene(seed, _behavior(seed, classes), fps=FPS)
-    found = smooth(skeletons(scene, scene_id(seed), how, seed), smooth_s)
+    found = skeletons(scene, scene_id(seed), how, seed)
+    if not isinstance(how, LearnedErrors):
+        found = smooth(found, smooth_s)
     return skeleton_windows(scene, found, clips, classes, normal)
 
 
@@ -152,10 +162,12 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=50)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--errors", type=Path, help="learned errors instead of the usual ones")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     config, _ = load(arguments.params)
-    count = simulate(arguments.out, arguments.scenes, config, arguments.seed)
+    how = read(arguments.errors) if arguments.errors else USUAL
+    count = simulate(arguments.out, arguments.scenes, config, arguments.seed, how=how)
     _LOG.info("%d windows of %d scenes in %s", count, arguments.scenes, arguments.out)
 
 

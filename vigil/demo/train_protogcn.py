@@ -1,13 +1,14 @@
 """Pretrain the demo's recognizer on simulated skeletons, thousands of scenes it need not draw.
 
     python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--rendered N]
-        [--init FILE --lr RATE --share S]
+        [--init FILE --lr RATE --share S] [--errors FILE]
 
 The network is the one of `models.protogcn` in `params.yaml`; the training is the ordinary one.
 `--rendered` adds scenes that are drawn and looked at by the demo's own detector, tracker and pose
 network, see `vigil.demo.rendered`; each of their windows is learned from twice a pass. A killed run
-goes on from its last epoch when started again. DIR gets `simulated.pkl`, `rendered.pkl`,
-`protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes).
+goes on from its last epoch when started again. `--errors` are those of simulated scenes, see
+`vigil.demo.train_errors`; the usual ones are of measured sizes. DIR gets `simulated.pkl`,
+`rendered.pkl`, `protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes).
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any
 
 from vigil.config import Config, load
 from vigil.dataset import read_annotations, select, write_annotations
+from vigil.demo.learned_errors import read
 from vigil.demo.pretraining import fit
 from vigil.demo.rendered import render
-from vigil.demo.simulated import simulate
+from vigil.demo.simulated import USUAL, Errors, simulate
 from vigil.weights import SHIPPED
 
 _NAME = "protogcn"
@@ -43,7 +45,7 @@ def pretraining(config: Config, epochs: int, init: str, lr: float = 0.1) -> Conf
 
 def pretrain(
     out: Path, scenes: int, config: Config, workers: int | None = None, seed: int = 50,
-    rendered: int = 0, weights: Path = SHIPPED, share: float = 1.0,
+    rendered: int = 0, weights: Path = SHIPPED, share: float = 1.0, how: Errors = USUAL,
 ) -> dict[str, Any]:  # fmt: skip
     """Simulate unless that is done, train unless that is done, and measure.
 
@@ -56,13 +58,14 @@ def pretrain(
         rendered: how many scenes to draw and look at besides.
         weights: folder of the networks that look.
         share: see `vigil.demo.pretraining.fit`.
+        how: what goes wrong in simulated scenes.
 
     Returns:
         Metrics with intervals on the windows of the held-out scenes, and their numbers.
     """
     annotations = out / "simulated.pkl"
     if not annotations.is_file():
-        count = simulate(annotations, scenes, config, seed=seed, workers=workers)
+        count = simulate(annotations, scenes, config, seed, workers, how)
         _LOG.info("%d windows of %d scenes", count, scenes)
     if rendered:
         seen = out / "rendered.pkl"
@@ -109,6 +112,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="networks that look at them")
     parser.add_argument("--share", type=float, default=1.0,
                         help="of what is learned in its mean with --init")  # fmt: skip
+    parser.add_argument("--errors", type=Path, help="file of learned errors")
     parser.add_argument("--workers", type=int, default=None, help="processes that make scenes")
     options = parser.parse_args()
     if options.share < 1 and not options.init:
@@ -120,6 +124,7 @@ def main() -> None:
     metrics = pretrain(
         options.out, options.scenes, config, options.workers, options.seed,
         options.rendered, options.weights, options.share,
+        read(options.errors) if options.errors else USUAL,
     )  # fmt: skip
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _LOG.info("%s", json.dumps(metrics))
