@@ -94,7 +94,12 @@ class LearnedErrors:
     tracking: Disturbance = IDENTITIES
 
     def people(self, scene: Scene, rng: np.random.Generator) -> People:
-        """Make of a scene's people what would have been found, averaged over time as it is."""
+        """Make of a scene's people what the stage `skeletons` would have written of them.
+
+        Args:
+            scene: what happens.
+            rng: source of every choice.
+        """
         truth = circumstances(scene)
         error, spread, score, score_spread, found = judge(self.network, truth.features)
         shape = truth.there.shape
