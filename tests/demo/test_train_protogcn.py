@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.conftest import ROOT
 from tests.skeletons import config, write_set
 from vigil.dataset import read_annotations, select, write_annotations
+from vigil.demo.disturbances import Disturbance
+from vigil.demo.images import scene_seeds
+from vigil.demo.learned_errors import learn
+from vigil.demo.sightings import sightings
+from vigil.demo.simulated import rows, skeletons
 from vigil.demo.train_protogcn import join, pretrain, pretraining
+from vigil.demo.world.scenes import make_scene
+from vigil.errors import InputError
 from vigil.models import store
 from vigil.training import train
 
@@ -30,6 +41,42 @@ def test_a_tiny_pretraining_gives_weights_that_another_training_begins_with(tmp_
     learned = [key for key in before if "running" not in key and "tracked" not in key]
     for key in learned:
         np.testing.assert_allclose(after[key], before[key], atol=1e-5)
+
+
+def test_scenes_are_simulated_with_the_errors_that_are_given(tmp_path: Path) -> None:
+    settings = config().model_copy(update={"classes": ("normal", "assault", "faint")})
+    scenes = [make_scene(100_000_000 + seed, fps=12, duration_s=4) for seed in (3, 4)]
+    found = [sightings(scene, skeletons(scene, "v", Disturbance(), 0)) for scene in scenes]
+    errors = learn(found, passes=1)[0]
+    pretrain(tmp_path, 20, pretraining(settings, 1, ""), workers=1, how=errors)
+    kept = {row["frame_dir"]: row for row in read_annotations(tmp_path / "simulated.pkl")[1]}
+    (seed,) = scene_seeds("train", 50, 1)
+    again = rows(seed, settings.clips, settings.classes, settings.normal_class, errors)
+    assert again
+    for row in again:
+        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--errors", "none"], "none: expected learned errors, got "),
+        (["--share", "0.5"], "--share: expected --init, whose weights"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(
+    options: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["train_protogcn", "--out", str(tmp_path / "o"), *options])
+    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
+    assert ended.value.code == InputError.exit_code
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(line)
+    assert not (tmp_path / "o").exists()
 
 
 def test_rendered_windows_are_learned_from_twice_and_held_out_once(tmp_path: Path) -> None:

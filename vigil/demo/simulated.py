@@ -11,8 +11,8 @@ few milliseconds instead of seconds, so thousands of people in thousands of room
 from __future__ import annotations
 
 import argparse
-import logging
 import os
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from vigil.config import ClipsSection, Config, load
+from vigil.command import run
+from vigil.config import ClipsSection, Config
 from vigil.dataset import write_annotations
 from vigil.demo.disturbances import Disturbance, People, disturb
 from vigil.demo.footage import FPS
@@ -30,11 +31,10 @@ from vigil.demo.strain import Strained, strained
 from vigil.demo.windows import skeleton_windows
 from vigil.demo.world.casting import LEAVES
 from vigil.demo.world.scenes import Scene, make_scene
+from vigil.paths import Paths
 from vigil.perception.smoothing import smooth
 from vigil.schema import JOINTS, Skeletons
 from vigil.workers import worker_pool
-
-_LOG = logging.getLogger(__name__)
 
 _VALIDATION_SHARE = 0.05
 # Of the demo's networks by measured sizes; of a network on real footage; of the former, learned.
@@ -155,21 +155,21 @@ def scene_id(seed: int) -> str:
     return f"sim_{seed:09d}"
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="annotation file to write")
-    parser.add_argument("--scenes", type=int, default=4000)
-    parser.add_argument("--seed", type=int, default=50)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--errors", type=Path, help="learned errors instead of the usual ones")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    config, _ = load(arguments.params)
+def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
+    """Simulate and write."""
     how = read(arguments.errors) if arguments.errors else USUAL
     count = simulate(arguments.out, arguments.scenes, config, arguments.seed, how=how)
-    _LOG.info("%d windows of %d scenes in %s", count, arguments.scenes, arguments.out)
+    sys.stdout.write(
+        f"simulated: {count} windows of {arguments.scenes} scenes in {arguments.out}\n"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run(
+        main,
+        __doc__,
+        ("--out", {"type": Path, "required": True, "help": "annotation file to write"}),
+        ("--scenes", {"type": int, "default": 4000}),
+        ("--seed", {"type": int, "default": 50}),
+        ("--errors", {"type": Path, "help": "learned errors instead of the usual ones"}),
+    )

@@ -19,12 +19,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from vigil.config import Config, load
+from vigil.command import run
+from vigil.config import Config
 from vigil.dataset import read_annotations, select, write_annotations
 from vigil.demo.learned_errors import read
 from vigil.demo.pretraining import fit
 from vigil.demo.rendered import render
 from vigil.demo.simulated import USUAL, Errors, simulate
+from vigil.errors import InputError
+from vigil.paths import Paths
 from vigil.weights import SHIPPED
 
 _NAME = "protogcn"
@@ -98,37 +101,39 @@ def join(simulated: Path, rendered: Path, path: Path) -> Path:
     return path
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="Pretrain the demo's recognizer.")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--scenes", type=int, default=4000, help="simulated scenes")
-    parser.add_argument("--epochs", type=int, default=6, help="passes over their windows")
-    parser.add_argument("--init", default="", help="weights to begin with")
-    parser.add_argument("--lr", type=float, default=0.1, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=50, help="of the scenes")
-    parser.add_argument("--rendered", type=int, default=0, help="rendered scenes besides")
-    parser.add_argument("--weights", type=Path, default=SHIPPED, help="networks that look at them")
-    parser.add_argument("--share", type=float, default=1.0,
-                        help="of what is learned in its mean with --init")  # fmt: skip
-    parser.add_argument("--errors", type=Path, help="file of learned errors")
-    parser.add_argument("--workers", type=int, default=None, help="processes that make scenes")
-    options = parser.parse_args()
-    if options.share < 1 and not options.init:
-        parser.error("--share: expected --init, whose weights the mean is taken with")
+def main(base: Config, _: Paths, arguments: argparse.Namespace) -> None:
+    """Simulate, draw what is asked for, train, and write what was reached."""
+    if arguments.share < 1 and not arguments.init:
+        raise InputError("--share: expected --init, whose weights the mean is taken with, got none")
+    errors = read(arguments.errors) if arguments.errors else USUAL
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     for name in (__name__, "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
-    config = pretraining(load(options.params)[0], options.epochs, options.init, options.lr)
+    config = pretraining(base, arguments.epochs, arguments.init, arguments.lr)
     metrics = pretrain(
-        options.out, options.scenes, config, options.workers, options.seed,
-        options.rendered, options.weights, options.share,
-        read(options.errors) if options.errors else USUAL,
+        arguments.out, arguments.scenes, config, arguments.workers, arguments.seed,
+        arguments.rendered, arguments.weights, arguments.share, errors,
     )  # fmt: skip
-    (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    (arguments.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _LOG.info("%s", json.dumps(metrics))
 
 
 if __name__ == "__main__":
-    main()
+    run(
+        main,
+        __doc__,
+        ("--out", {"type": Path, "required": True, "help": "folder of the run"}),
+        ("--scenes", {"type": int, "default": 4000, "help": "simulated scenes"}),
+        ("--epochs", {"type": int, "default": 6, "help": "passes over their windows"}),
+        ("--init", {"default": "", "help": "weights to begin with"}),
+        ("--lr", {"type": float, "default": 0.1, "help": "highest learning rate"}),
+        ("--seed", {"type": int, "default": 50, "help": "of the scenes"}),
+        ("--rendered", {"type": int, "default": 0, "help": "rendered scenes besides"}),
+        ("--weights", {"type": Path, "default": SHIPPED, "help": "networks that look at them"}),
+        (
+            "--share",
+            {"type": float, "default": 1.0, "help": "of what is learned in its mean with --init"},
+        ),
+        ("--errors", {"type": Path, "help": "file of learned errors"}),
+        ("--workers", {"type": int, "help": "processes that make scenes"}),
+    )
