@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from vigil.demo.disturbances import Disturbance
-from vigil.demo.learned_errors import LearnedErrors, learn, read
-from vigil.demo.sightings import Sightings, circumstances
+from vigil.demo.learned_errors import LearnedErrors, learn, read, resample
+from vigil.demo.sightings import Circumstances, Sightings, circumstances
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.errors import InputError
+from vigil.models.layouts import layout
 from vigil.schema import JOINTS
 
 STEADY = Disturbance(**dict.fromkeys((field.name for field in fields(Disturbance)), 0.0))
@@ -41,20 +42,20 @@ def seen(scene: Scene, rng: np.random.Generator, lasting: bool, lost: float) -> 
     people, frames = truth.there.shape
     rest = rng.laplace(0, 0.02, (people, 1 if lasting else frames, JOINTS, 2))
     error = np.broadcast_to(rest, (people, frames, JOINTS, 2)).astype(np.float32)
-    error[:, :, WRIST, 1] += np.where(wrist_left(truth.features), 0.3, 0.0)
-    found = truth.there & ~(left_half(truth.features) & (rng.random((people, frames)) < lost))
+    error[:, :, WRIST, 1] += np.where(wrist_left(truth), 0.3, 0.0)
+    found = truth.there & ~(left_half(truth) & (rng.random((people, frames)) < lost))
     score = np.where(found[..., None], rng.normal(0.7, 0.02, (people, frames, JOINTS)), 0)
     return Sightings(truth.features, error, score.astype(np.float32), found, truth.there)
 
 
-def wrist_left(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+def wrist_left(truth: Circumstances) -> NDArray[np.bool_]:
     """Tell where the wrist lies left of its box's middle."""
-    return np.asarray(features[..., 2 * WRIST] < 0)
+    return np.asarray(truth.uv[:, :, WRIST, 0] < truth.boxes[..., [0, 2]].mean(-1))
 
 
-def left_half(features: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell who is in the left half of the picture."""
-    return np.asarray(features[..., 104] < 0)
+def left_half(truth: Circumstances) -> NDArray[np.bool_]:
+    """Tell who is in the left half of the picture, 640 pixels wide."""
+    return np.asarray(truth.boxes[..., [0, 2]].mean(-1) < 320)
 
 
 def learned(lasting: bool = False, lost: float = 0.0, passes: int = 120) -> LearnedErrors:
@@ -82,7 +83,7 @@ def test_joints_are_moved_where_they_were_and_by_as_much(usual: LearnedErrors) -
     for seed in range(100_000_020, 100_000_028):
         error, scene = gaps(usual, seed)
         truth = circumstances(scene)
-        left = wrist_left(truth.features)
+        left = wrist_left(truth)
         inside.append(error[truth.there & left][:, WRIST, 1])
         outside.append(error[truth.there & ~left][:, WRIST, 1])
         assert abs(np.median(error[truth.there][:, SHOULDER])) < 0.02
@@ -90,7 +91,7 @@ def test_joints_are_moved_where_they_were_and_by_as_much(usual: LearnedErrors) -
     assert np.median(np.concatenate(outside)) == pytest.approx(0.0, abs=0.08)
 
 
-def test_the_spread_is_that_of_the_leftovers(usual: LearnedErrors) -> None:
+def test_the_scale_is_that_of_the_residuals(usual: LearnedErrors) -> None:
     every = []
     for seed in range(100_000_020, 100_000_028):
         error, scene = gaps(usual, seed)
@@ -104,7 +105,7 @@ def test_people_are_lost_where_they_were_lost(usual: LearnedErrors) -> None:
         scene = short(seed)
         truth = circumstances(scene)
         found = (usual.people(scene, np.random.default_rng(seed)).score > 0).any(-1)
-        half = left_half(truth.features)
+        half = left_half(truth)
         left.append(found[truth.there & half])
         right.append(found[truth.there & ~half])
         assert not found[~truth.there].any()
@@ -124,6 +125,27 @@ def test_what_lasted_lasts(usual: LearnedErrors) -> None:
     assert correlation(learned(lasting=True, passes=20)) > 0.5 > 0.3 > correlation(usual)
 
 
+def test_residuals_come_in_blocks_mirrored_and_reversed_whole() -> None:
+    """Every residual tells its joint and frame; x tells the side: 1, mirrored -1."""
+    block = np.ones((40, JOINTS, 3), np.float32)
+    block[..., 1] = np.arange(JOINTS)
+    block[..., 2] = np.arange(40)[:, None]
+    mirror, rng, told = list(layout("coco").mirror), np.random.default_rng(0), set()
+    for _ in range(40):
+        got = resample([block], 30, rng)
+        assert got.shape == (30, JOINTS, 3)
+        side = got[:, 0, 0]
+        np.testing.assert_array_equal(got[..., 0], np.tile(side[:, None], JOINTS))
+        for joints, mirrored in zip(got[..., 1], side < 0, strict=True):
+            np.testing.assert_array_equal(joints, mirror if mirrored else range(JOINTS))
+        step = np.diff(got[:, 0, 2])
+        assert (np.abs(step) == 1).sum() >= 20  # few joins
+        told |= set(zip(side[1:].tolist(), step.tolist(), strict=True)) & {
+            (a, b) for a in (1.0, -1.0) for b in (1.0, -1.0)
+        }
+    assert len(told) == 4
+
+
 def test_a_seed_gives_the_same_people_and_another_seed_others(usual: LearnedErrors) -> None:
     scene = short(100_000_020)
     first, again, other = (
@@ -136,17 +158,20 @@ def test_a_seed_gives_the_same_people_and_another_seed_others(usual: LearnedErro
 def test_what_is_written_is_read(usual: LearnedErrors, tmp_path: Path) -> None:
     usual.write(tmp_path / "errors.safetensors")
     found = replace(read(tmp_path / "errors.safetensors"), tracking=STEADY)
-    assert [len(part) for part in found.stretches] == [len(part) for part in usual.stretches]
+    assert [len(part) for part in found.blocks] == [len(part) for part in usual.blocks]
     scene = short(100_000_020)
     before, after = (errors.people(scene, np.random.default_rng(0)) for errors in (usual, found))
     np.testing.assert_allclose(after.uv, before.uv, atol=1.0)  # halves of floats are kept
     np.testing.assert_array_equal(after.identity, before.identity)
 
 
-def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_another_file_is_refused_in_one_line(usual: LearnedErrors, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no tensors")
     save_file({"weight": torch.zeros(2)}, tmp_path / "other")
-    for name in ("text", "other", "none"):
+    usual.write(tmp_path / "whole")
+    state = load_file(tmp_path / "whole")
+    save_file(state | {"lengths": torch.zeros_like(state["lengths"])}, tmp_path / "empty")
+    for name in ("text", "other", "empty", "none"):
         with pytest.raises(InputError, match=f"{name}: expected learned errors, got .") as refused:
             read(tmp_path / name)
         assert "\n" not in str(refused.value)

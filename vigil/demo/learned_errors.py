@@ -2,17 +2,18 @@
 
 `vigil.demo.disturbances` shakes joints by sizes measured once, nearly alike whatever people do.
 Real errors depend on it: on who covers whom, how small somebody is, where an arm is. So a small
-network learns, for each joint and from what is known of the person (`vigil.demo.sightings`), where
-it is found in the middle and how widely that spreads (Laplace), its score, and whether the person
-is found at all. What is left over, divided by
-the spread, is kept in the order it came in: simulated people get such stretches of real leftovers,
-so that errors last, and joints err together, as they do. Identities are disturbed as ever.
+network learns, for each joint and from what is known of the person (`vigil.demo.sightings`), the
+median and the scale of a Laplace distribution of where it is found, its score, and whether the
+person is found at all. The residuals, divided by the scale, are kept as blocks of consecutive
+frames; simulated people get such blocks one after another (a block bootstrap), so that errors last,
+and joints err together, as they do. Identities are disturbed as ever.
 
 Knows: pairs of truth and findings. Does not know: which networks made them, nor what is simulated.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +29,12 @@ from torch import Tensor, nn
 
 from vigil.demo.disturbances import Disturbance, People, identities, lasting, with_others
 from vigil.demo.sightings import Sightings, circumstances
+from vigil.demo.visibility import Floats
 from vigil.demo.world.scenes import Scene
 from vigil.errors import InputError
 from vigil.files import atomic
 from vigil.models.layouts import layout
 from vigil.schema import JOINTS
-
-Floats = NDArray[np.float64]
 
 # As the tracker does now; who is found, and where, is learned.
 IDENTITIES: Final = Disturbance(exchange=0.4, broken=0.2, fall=0.3, phantom=0.1, double=0.05)
@@ -42,8 +42,8 @@ LEAST_SCENES: Final = 2  # one to learn from and one to judge
 LEAST_SCORE: Final = 0.1  # joints below are missing, as `skeletons.keypoint_threshold` says
 _MIRROR: Final = list(layout("coco").mirror)
 _KEEP: Final = 0.9  # from frame to frame, of the chance of being lost
-_LEAST_STRETCH: Final = 6  # frames
-_MOST: Final = 15.0  # spreads; leftovers beyond are cut
+_LEAST_BLOCK: Final = 6  # frames
+_MOST: Final = 15.0  # scales; residuals beyond are cut
 _BATCH, _RATE, _DECAY = 512, 2e-3, 0.02
 
 
@@ -67,16 +67,16 @@ class ErrorNetwork(nn.Module):
         """Judge (N, F) features.
 
         Returns:
-            (N, 17, 2) error in body extents, (N, 17) logarithm of its spread, (N, 17) score,
-            (N, 17) logarithm of its spread, (N,) logit of being found.
+            (N, 17, 2) error in body extents, (N, 17) logarithm of its scale, (N, 17) score,
+            (N, 17) logarithm of its scale, (N,) logit of being found.
         """
         known = ((features - self.mean) / self.deviation).clamp(-4, 4)
         out = self.layers(known)
-        error, spread, score, score_spread, found = out.split(
+        error, scale, score, score_scale, found = out.split(
             [2 * JOINTS, JOINTS, JOINTS, JOINTS, 1], dim=1
         )
         placed = 0.1 * error.reshape(-1, JOINTS, 2)
-        return placed, spread - 3, 0.3 * score + 0.8, score_spread - 2, found[:, 0]
+        return placed, scale - 3, 0.3 * score + 0.8, score_scale - 2, found[:, 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +85,12 @@ class LearnedErrors:
 
     Attributes:
         network: judges circumstances.
-        stretches: of leftovers: (T, 17, 3) float32 each, x and y of the error and the score.
+        blocks: of residuals: (T, 17, 3) float32 each, x and y of the error and the score.
         tracking: how identities go wrong.
     """
 
     network: ErrorNetwork
-    stretches: Sequence[NDArray[np.float32]]
+    blocks: Sequence[NDArray[np.float32]]
     tracking: Disturbance = IDENTITIES
 
     def people(self, scene: Scene, rng: np.random.Generator) -> People:
@@ -101,12 +101,12 @@ class LearnedErrors:
             rng: source of every choice.
         """
         truth = circumstances(scene)
-        error, spread, score, score_spread, found = judge(self.network, truth.features)
+        error, scale, score, score_scale, found = judge(self.network, truth.features)
         shape = truth.there.shape
-        left = np.stack([self._leftovers(shape[1], rng) for _ in range(shape[0])])
-        error = error + left[..., :2] * np.exp(spread)[..., None]
+        left = np.stack([resample(self.blocks, shape[1], rng) for _ in range(shape[0])])
+        error = error + left[..., :2] * np.exp(scale)[..., None]
         uv = truth.uv + error * truth.extent[..., None, None]
-        score = np.clip(score + left[..., 2] * np.exp(score_spread), 0, 1)
+        score = np.clip(score + left[..., 2] * np.exp(score_scale), 0, 1)
         score[score < LEAST_SCORE] = 0
         seen = truth.there & (ndtr(lasting(shape, _KEEP, rng)) < expit(found))
         identity = identities(truth.uv, truth.boxes, scene.fps, self.tracking, rng)
@@ -114,27 +114,36 @@ class LearnedErrors:
         size = (scene.width, scene.height)
         return with_others(people, scene.fps, size, self.tracking, rng)
 
-    def _leftovers(self, frames: int, rng: np.random.Generator) -> Floats:
-        """Return (T, 17, 3) leftovers of one person: stretches one after another."""
-        parts: list[Floats] = []
-        missing = frames
-        while missing > 0:
-            stretch = self.stretches[rng.integers(len(self.stretches))].astype(np.float64)
-            first = int(rng.integers(len(stretch))) if len(stretch) > missing else 0
-            part = stretch[first : first + missing]
-            if rng.random() < 0.5:
-                part = part[:, _MIRROR] * np.array([-1.0, 1.0, 1.0])
-            parts.append(part[::-1] if rng.random() < 0.5 else part)
-            missing -= len(part)
-        return np.concatenate(parts)
-
     def write(self, path: Path) -> None:
         """Write everything as safetensors, atomically."""
         state = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        state["leftovers"] = torch.from_numpy(np.concatenate(self.stretches)).half()
-        state["lengths"] = torch.tensor([len(stretch) for stretch in self.stretches])
+        state["residuals"] = torch.from_numpy(np.concatenate(self.blocks)).half()
+        state["lengths"] = torch.tensor([len(block) for block in self.blocks])
         with atomic(path) as partial:
             save_file({name: value.contiguous() for name, value in state.items()}, partial)
+
+
+def resample(
+    blocks: Sequence[NDArray[np.float32]], frames: int, rng: np.random.Generator
+) -> Floats:
+    """Return (T, 17, 3) residuals of one person: blocks, each perhaps mirrored and reversed.
+
+    Args:
+        blocks: of residuals, see `LearnedErrors`.
+        frames: T.
+        rng: source of every choice.
+    """
+    parts: list[Floats] = []
+    missing = frames
+    while missing > 0:
+        block = blocks[rng.integers(len(blocks))].astype(np.float64)
+        first = int(rng.integers(len(block))) if len(block) > missing else 0
+        part = block[first : first + missing]
+        if rng.random() < 0.5:
+            part = part[:, _MIRROR] * np.array([-1.0, 1.0, 1.0])
+        parts.append(part[::-1] if rng.random() < 0.5 else part)
+        missing -= len(part)
+    return np.concatenate(parts)
 
 
 def read(path: Path) -> LearnedErrors:
@@ -145,11 +154,13 @@ def read(path: Path) -> LearnedErrors:
     """
     try:
         state = load_file(path)
-        lengths, left = state.pop("lengths"), state.pop("leftovers").float().numpy()
+        lengths, left = state.pop("lengths"), state.pop("residuals").float().numpy()
         named = {name.removeprefix("network."): value for name, value in state.items()}
         network = ErrorNetwork(len(named["mean"]))
         network.load_state_dict(named)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        if lengths.min() < 1 or lengths.sum() != len(left):
+            raise ValueError(f"{len(left)} residuals for blocks of {int(lengths.sum())}")
+    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: expected learned errors, got {reason}") from error
     ends = np.cumsum(lengths.numpy())[:-1]
@@ -161,7 +172,7 @@ def learn(
 ) -> tuple[LearnedErrors, tuple[float, float]]:
     """Learn errors from scenes.
 
-    Leftovers are those of a network that has not seen the scene: one learns from every other scene
+    Residuals are those of a network that has not seen the scene: one learns from every other scene
     and judges the rest, and the other way round. A third learns from all.
 
     Args:
@@ -174,11 +185,11 @@ def learn(
         seen and on those they have.
 
     Raises:
-        InputError: fewer than `LEAST_SCENES`, or nobody found for `_LEAST_STRETCH` frames.
+        InputError: fewer than `LEAST_SCENES`, or nobody found for `_LEAST_BLOCK` frames.
     """
     if len(scenes) < LEAST_SCENES:
         raise InputError(f"errors: expected {LEAST_SCENES} scenes or more, got {len(scenes)}")
-    stretches: list[NDArray[np.float32]] = []
+    blocks: list[NDArray[np.float32]] = []
     losses = []
     for part in (0, 1):
         own, others = scenes[part::2], scenes[1 - part :: 2]
@@ -186,11 +197,11 @@ def learn(
         with torch.no_grad():
             losses.append([float(loss(network, *joined(some)).mean()) for some in (own, others)])
         for scene in own:
-            stretches += leftovers(network, scene)
-    if not stretches:
+            blocks += residuals(network, scene)
+    if not blocks:
         raise InputError("errors: expected people who are found for a while, got none")
     unseen, seen = np.mean(losses, axis=0)
-    return LearnedErrors(fit(scenes, passes, seed + 2), stretches), (float(unseen), float(seen))
+    return LearnedErrors(fit(scenes, passes, seed + 2), blocks), (float(unseen), float(seen))
 
 
 def joined(scenes: Sequence[Sightings]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -211,7 +222,7 @@ def fit(scenes: Sequence[Sightings], passes: int, seed: int) -> ErrorNetwork:
     network.mean.copy_(features.mean(0))
     network.deviation.copy_(features.std(0, correction=0) + 0.05)
     optimizer = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=_DECAY)
-    steps = max(1, -(-len(features) // _BATCH))
+    steps = math.ceil(len(features) / _BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=passes * steps)
     for _ in range(passes):
         for rows in torch.tensor_split(torch.randperm(len(features)), steps):
@@ -227,7 +238,9 @@ def fit(scenes: Sequence[Sightings], passes: int, seed: int) -> ErrorNetwork:
 def loss(
     network: ErrorNetwork, features: Tensor, error: Tensor, score: Tensor, found: Tensor
 ) -> Tensor:
-    """Return (N,) negative logarithms of how likely what was found is, up to a constant.
+    """Return (N,) losses: negative log-likelihoods, up to constants, of joints, scores and finding.
+
+    Those of joints and scores are averaged over joints, that of being found counts twice.
 
     Args:
         network: judges.
@@ -236,11 +249,11 @@ def loss(
         score: (N, 17).
         found: (N,) who was found; the others' errors and scores do not count.
     """
-    middle, spread, usual, score_spread, logit = network(features)
+    median, scale, usual, score_scale, logit = network(features)
     known = torch.isfinite(error).all(dim=-1) & found[:, None]
-    gap = (torch.nan_to_num(error) - middle).abs().sum(dim=-1)
-    placed = ((gap / spread.exp() + 2 * spread) * known).sum(dim=1) / JOINTS
-    rated = (score - usual).abs() / score_spread.exp() + score_spread
+    gap = (torch.nan_to_num(error) - median).abs().sum(dim=-1)
+    placed = ((gap / scale.exp() + 2 * scale) * known).sum(dim=1) / JOINTS
+    rated = (score - usual).abs() / score_scale.exp() + score_scale
     rated = (rated * found[:, None]).sum(dim=1) / JOINTS
     there = nn.functional.binary_cross_entropy_with_logits(logit, found.float(), reduction="none")
     total: Tensor = placed + rated + 2 * there
@@ -256,19 +269,19 @@ def judge(network: ErrorNetwork, features: NDArray[np.float32]) -> list[Floats]:
     return [value.reshape(*shape, *value.shape[1:]) for value in said]
 
 
-def leftovers(network: ErrorNetwork, scene: Sightings) -> list[NDArray[np.float32]]:
-    """Return the stretches of a scene in which somebody is found: (T, 17, 3) leftovers in spreads.
+def residuals(network: ErrorNetwork, scene: Sightings) -> list[NDArray[np.float32]]:
+    """Return the blocks of a scene in which somebody is found: (T, 17, 3) residuals in scales.
 
     Joints that are missing err by nothing.
     """
-    middle, spread, usual, score_spread, _ = judge(network, scene.features)
-    placed = np.nan_to_num((scene.error - middle) / np.exp(spread)[..., None])
-    rated = (scene.score - usual) / np.exp(score_spread)
+    median, scale, usual, score_scale, _ = judge(network, scene.features)
+    placed = np.nan_to_num((scene.error - median) / np.exp(scale)[..., None])
+    rated = (scene.score - usual) / np.exp(score_scale)
     left = np.clip(np.concatenate([placed, rated[..., None]], axis=-1), -_MOST, _MOST)
-    stretches = []
+    blocks = []
     for person, found in enumerate(scene.found & scene.there):
         frames = np.flatnonzero(found)
         for run in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
-            if len(run) >= _LEAST_STRETCH:
-                stretches.append(left[person, run].astype(np.float32))
-    return stretches
+            if len(run) >= _LEAST_BLOCK:
+                blocks.append(left[person, run].astype(np.float32))
+    return blocks

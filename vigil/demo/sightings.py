@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from vigil.demo.disturbances import (
+from vigil.demo.visibility import (
     LEAST_JOINTS,
+    Bools,
+    Floats,
     boxes_of,
     extent_of,
     hidden_joints,
@@ -23,9 +25,6 @@ from vigil.demo.disturbances import (
 from vigil.demo.world.scenes import Scene
 from vigil.demo.world.skeleton import tilt
 from vigil.schema import JOINTS, Skeletons
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 _FAR: Final = 2.0  # body extents; joints further off seem to be so far off
 _NEIGHBOR: Final = 2.5  # body extents; who is further off does not count

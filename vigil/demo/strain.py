@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vigil.demo.disturbances import People
+from vigil.demo.visibility import LEAST_JOINTS, boxes_of
 from vigil.models.layouts import layout
 from vigil.sampling import body_extent
 from vigil.schema import JOINTS
 
 Floats = NDArray[np.float64]
 _SMOOTH_S = 0.3  # seconds that a fast movement spoils, motion blur and the tracker's lag included
-_LEAST_JOINTS = 4  # fewer in the picture, and no network finds the person
 _MOST_LOST = 0.9  # share of frames, however bad the joints are
 _NEW_IDENTITY = 10  # is added to the old one; scenes have fewer people
 # Face, shoulders, elbows, wrists, hips, knees, ankles.
@@ -82,7 +82,7 @@ def strained(
         moved[index], score[index] = _disturb(uv[index], seen[index], worse, fps, how, rng)
         if rng.random() < how.switch:
             identity[index, rng.integers(frames) :] += _NEW_IDENTITY
-    score[(score > 0).sum(-1) < _LEAST_JOINTS] = 0.0
+    score[(score > 0).sum(-1) < LEAST_JOINTS] = 0.0
     return People(moved, depth.mean(-1), seen, score, identity)
 
 
@@ -105,7 +105,9 @@ def strain(
     Returns:
         (T, 17) per person, 1 or more.
     """
-    boxes = [_box(joints, there) for joints, there in zip(people, seen, strict=True)]
+    boxes = [
+        boxes_of(joints[None], there[None])[0] for joints, there in zip(people, seen, strict=True)
+    ]
     found = []
     for index, (joints, there) in enumerate(zip(people, seen, strict=True)):
         extent = max(body_extent(joints.astype(np.float32), there), 1.0)
@@ -115,15 +117,6 @@ def strain(
         covered = np.max([_covered(boxes[index], box) for box in others], axis=0, initial=0.0)
         found.append(1.0 + motion * speed + overlap * np.broadcast_to(covered, speed.T.shape).T)
     return found
-
-
-def _box(joints: Floats, seen: NDArray[np.bool_]) -> Floats:
-    """Return (T, 4) xyxy around the joints that are seen; an empty box where none is."""
-    low = np.where(seen[..., None], joints, np.inf).min(1)
-    high = np.where(seen[..., None], joints, -np.inf).max(1)
-    nobody = ~seen.any(1)
-    low[nobody], high[nobody] = 0.0, 0.0
-    return np.concatenate([low, high], axis=1)
 
 
 def _covered(box: Floats, other: Floats) -> Floats:

@@ -50,7 +50,7 @@ def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
     errors.write(out)
     say(
         f"mean loss {unseen:.2f} on scenes not learned from, {seen:.2f} on those learned from; "
-        f"{len(errors.stretches)} stretches in {out}"
+        f"{len(errors.blocks)} blocks in {out}"
     )
 
 
