@@ -170,8 +170,11 @@ def test_another_file_is_refused_in_one_line(usual: LearnedErrors, tmp_path: Pat
     save_file({"weight": torch.zeros(2)}, tmp_path / "other")
     usual.write(tmp_path / "whole")
     state = load_file(tmp_path / "whole")
-    save_file(state | {"lengths": torch.zeros_like(state["lengths"])}, tmp_path / "empty")
-    for name in ("text", "other", "empty", "none"):
+    moved = torch.zeros_like(state["lengths"])
+    moved[0] = state["lengths"].sum()
+    save_file(state | {"lengths": moved}, tmp_path / "empty")
+    save_file(state | {"lengths": state["lengths"][1:]}, tmp_path / "short")
+    for name in ("text", "other", "empty", "short", "none"):
         with pytest.raises(InputError, match=f"{name}: expected learned errors, got .") as refused:
             read(tmp_path / name)
         assert "\n" not in str(refused.value)
