@@ -67,6 +67,24 @@ def test_a_skeleton_on_nobody_is_nobodys() -> None:
     assert not sightings(scene, moved(found, away)).found.any()
 
 
+def test_nobody_is_found_who_is_hardly_in_the_picture() -> None:
+    for seed in range(100_000_000, 100_000_040):
+        scene = make_scene(seed, fps=12, duration_s=2)
+        truth = circumstances(scene)
+        if not truth.there.all() and np.isfinite(truth.uv).all():
+            break
+    person, frame = np.argwhere(~truth.there)[0]
+    row = Skeletons(
+        "v", scene.width, scene.height,
+        frame=np.array([frame], np.int32), time_s=np.array([frame / 12]),
+        track_id=np.array([1], np.int32),
+        keypoints=truth.uv[person, frame].reshape(1, -1).astype(np.float32),
+        scores=np.ones((1, JOINTS), np.float32),
+    )  # fmt: skip
+    assert whose(row, truth)[0] != person
+    assert not (sightings(scene, row).found & ~truth.there).any()
+
+
 def test_the_nearest_other_person_is_among_the_features() -> None:
     scene = scene_with_two()
     alone = replace(scene, actors=scene.actors[:1])
