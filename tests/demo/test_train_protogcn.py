@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 
 from tests.conftest import ROOT
 from tests.skeletons import config, write_set
+from vigil.config import load
 from vigil.dataset import read_annotations, select, write_annotations
 from vigil.demo.disturbances import Disturbance
 from vigil.demo.images import scene_seeds
-from vigil.demo.learned_errors import learn
+from vigil.demo.learned_errors import learn, read
 from vigil.demo.sightings import sightings
-from vigil.demo.simulated import rows, skeletons
+from vigil.demo.simulated import rows, scene_id, skeletons
 from vigil.demo.train_protogcn import join, pretrain, pretraining
 from vigil.demo.world.scenes import make_scene
 from vigil.errors import InputError
@@ -62,6 +63,11 @@ def test_scenes_are_simulated_with_the_errors_that_are_given(tmp_path: Path) -> 
     [
         (["--errors", "none"], "none: expected learned errors, got "),
         (["--share", "0.5"], "--share: expected --init, whose weights"),
+        (
+            ["--learn-errors", "--errors", "e"],
+            "--learn-errors: expected no --errors beside it, got e",
+        ),
+        (["--learn-errors", "--rendered", "1"], "errors: expected 2 scenes or more, got 1"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(
@@ -77,6 +83,28 @@ def test_bad_options_are_refused_in_one_line(
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(line)
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.slow
+def test_errors_learned_from_rendered_scenes_are_those_of_simulated_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    options = ["--scenes", "20", "--rendered", "2", "--epochs", "1", "--learn-errors"]
+    monkeypatch.setattr(sys, "argv", ["train_protogcn", "--out", str(tmp_path), *options])
+    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
+    runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
+    settings = load(Path("params.yaml"))[0]
+    kept = {row["frame_dir"]: row for row in read_annotations(tmp_path / "simulated.pkl")[1]}
+    (seed,) = scene_seeds("train", 50, 1)
+    errors = read(tmp_path / "errors.safetensors")
+    again = rows(seed, settings.clips, settings.classes, settings.normal_class, errors)
+    assert again
+    for row in again:
+        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
+    drawn = {row["video_id"] for row in read_annotations(tmp_path / "rendered.pkl")[1]}
+    assert drawn == {scene_id(seed) for seed in scene_seeds("train", 60, 2)}
+    assert len(list((tmp_path / "rendered").glob("*/sim_*.parquet"))) == 2
 
 
 def test_rendered_windows_are_learned_from_twice_and_held_out_once(tmp_path: Path) -> None:

@@ -44,12 +44,13 @@ from vigil.weights import SHIPPED, entry
 from vigil.workers import run_jobs
 
 _DETECTOR, _POSE = "yolo11n.onnx", "rtmo.onnx"
+SEED = 60  # of the scenes, where no other is asked for
 _EVERY = 20  # scenes from one line of progress to the next
 
 
 def render(
     path: Path, scenes: int, config: Config, say: Callable[[str], None], weights: Path = SHIPPED,
-    seed: int = 60, workers: int | None = None, split: str = "train",
+    seed: int = SEED, workers: int | None = None, split: str = "train",
 ) -> int:  # fmt: skip
     """Write an annotation file of rendered scenes' windows; a twentieth is for validation.
 
@@ -195,6 +196,6 @@ if __name__ == "__main__":
         __doc__,
         ("--out", {"type": Path, "required": True, "help": "annotation file to write"}),
         ("--scenes", {"type": int, "default": 800}),
-        ("--seed", {"type": int, "default": 60, "help": "of the scenes"}),
+        ("--seed", {"type": int, "default": SEED, "help": "of the scenes"}),
         ("--weights", {"type": Path, "default": SHIPPED, "help": "folder of the networks"}),
     )

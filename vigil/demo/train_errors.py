@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vigil.command import run
@@ -20,7 +21,7 @@ from vigil.config import Config
 from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
 from vigil.demo.learned_errors import LEAST_SCENES, learn
-from vigil.demo.rendered import look
+from vigil.demo.rendered import SEED, look
 from vigil.demo.sightings import sightings
 from vigil.demo.world.scenes import make_scene
 from vigil.errors import InputError
@@ -29,18 +30,28 @@ from vigil.schema import Skeletons
 from vigil.weights import SHIPPED
 
 
-def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
-    """Draw, look, learn and write."""
+def learn_from(
+    seeds: Sequence[int], into: Path, out: Path, config: Config, say: Callable[[str], None],
+    weights: Path = SHIPPED, workers: int | None = None,
+) -> None:  # fmt: skip
+    """Draw scenes, look at them unless that is done, learn how that errs, and write it.
 
-    def say(line: str) -> None:
-        sys.stdout.write(f"errors: {line}\n")
-        sys.stdout.flush()
+    Args:
+        seeds: of the scenes.
+        into: folder of what is found, see `vigil.demo.rendered.look`.
+        out: file to write, see `vigil.demo.learned_errors.LearnedErrors.write`.
+        config: everything the networks are run with.
+        say: receives a line now and then.
+        weights: folder of the networks that look.
+        workers: processes; every core when None.
 
-    out: Path = arguments.out
-    if arguments.scenes < LEAST_SCENES:  # before minutes of drawing
-        raise InputError(f"errors: expected {LEAST_SCENES} scenes or more, got {arguments.scenes}")
-    seeds = scene_seeds("train", arguments.seed, arguments.scenes)
-    found = look(out.with_suffix(""), seeds, config, say, arguments.weights, config.workers)
+    Raises:
+        InputError: too few scenes, nobody found in them, or a network's weights are missing.
+        VigilError: a scene could not be made or looked at.
+    """
+    if len(seeds) < LEAST_SCENES:  # before minutes of drawing
+        raise InputError(f"errors: expected {LEAST_SCENES} scenes or more, got {len(seeds)}")
+    found = look(into, seeds, config, say, weights, workers)
     scenes = [
         sightings(make_scene(seed, fps=FPS), Skeletons.read(path)) for seed, path in found.items()
     ]
@@ -54,12 +65,24 @@ def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
     )
 
 
+def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
+    """Draw, look, learn and write."""
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"errors: {line}\n")
+        sys.stdout.flush()
+
+    out: Path = arguments.out
+    seeds = scene_seeds("train", arguments.seed, arguments.scenes)
+    learn_from(seeds, out.with_suffix(""), out, config, say, arguments.weights, config.workers)
+
+
 if __name__ == "__main__":
     run(
         main,
         __doc__,
         ("--out", {"type": Path, "required": True, "help": "file to write"}),
         ("--scenes", {"type": int, "default": 120}),
-        ("--seed", {"type": int, "default": 60, "help": "of the scenes"}),
+        ("--seed", {"type": int, "default": SEED, "help": "of the scenes"}),
         ("--weights", {"type": Path, "default": SHIPPED, "help": "folder of the networks"}),
     )

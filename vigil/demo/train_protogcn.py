@@ -1,14 +1,16 @@
 """Pretrain the demo's recognizer on simulated skeletons, thousands of scenes it need not draw.
 
     python -m vigil.demo.train_protogcn --out DIR --scenes N --epochs N [--rendered N]
-        [--init FILE --lr RATE --share S] [--errors FILE]
+        [--init FILE --lr RATE --share S] [--errors FILE | --learn-errors]
 
 The network is the one of `models.protogcn` in `params.yaml`; the training is the ordinary one.
 `--rendered` adds scenes that are drawn and looked at by the demo's own detector, tracker and pose
 network, see `vigil.demo.rendered`; each of their windows is learned from twice a pass. A killed run
 goes on from its last epoch when started again. `--errors` are those of simulated scenes, see
-`vigil.demo.train_errors`; the usual ones are of measured sizes. DIR gets `simulated.pkl`,
-`rendered.pkl`, `protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes).
+`vigil.demo.train_errors`; the usual ones are of measured sizes; `--learn-errors` learns them from
+the rendered scenes, before anything is simulated, into `errors.safetensors`. DIR gets
+`simulated.pkl`, `rendered.pkl`, `protogcn.safetensors` and `metrics.json` (of the held-out
+twentieth of the scenes).
 """
 
 from __future__ import annotations
@@ -22,15 +24,19 @@ from typing import Any
 from vigil.command import run
 from vigil.config import Config
 from vigil.dataset import read_annotations, select, write_annotations
+from vigil.demo.images import scene_seeds
 from vigil.demo.learned_errors import read
 from vigil.demo.pretraining import fit
+from vigil.demo.rendered import SEED as RENDERED_SEED
 from vigil.demo.rendered import render
 from vigil.demo.simulated import USUAL, Errors, simulate
+from vigil.demo.train_errors import learn_from
 from vigil.errors import InputError
 from vigil.paths import Paths
 from vigil.weights import SHIPPED
 
 _NAME = "protogcn"
+_RENDERED = "rendered.pkl"
 _LOG = logging.getLogger(__name__)
 
 
@@ -71,7 +77,7 @@ def pretrain(
         count = simulate(annotations, scenes, config, seed, workers, how)
         _LOG.info("%d windows of %d scenes", count, scenes)
     if rendered:
-        seen = out / "rendered.pkl"
+        seen = out / _RENDERED
         if not seen.is_file():
             count = render(seen, rendered, config, _LOG.info, weights, workers=workers)
             _LOG.info("%d windows of %d rendered scenes", count, rendered)
@@ -101,14 +107,31 @@ def join(simulated: Path, rendered: Path, path: Path) -> Path:
     return path
 
 
+def _errors(arguments: argparse.Namespace, config: Config) -> Errors:
+    """Return what goes wrong in simulated scenes; it is learned where that is wanted."""
+    if not arguments.learn_errors:
+        return read(arguments.errors) if arguments.errors else USUAL
+    if arguments.errors:
+        raise InputError(f"--learn-errors: expected no --errors beside it, got {arguments.errors}")
+    out: Path = arguments.out
+    path = out / "errors.safetensors"
+    if not path.is_file():
+        seeds = scene_seeds("train", RENDERED_SEED, arguments.rendered)
+        learn_from(
+            seeds, (out / _RENDERED).with_suffix(""), path, config, _LOG.info,
+            arguments.weights, arguments.workers,
+        )  # fmt: skip
+    return read(path)
+
+
 def main(base: Config, _: Paths, arguments: argparse.Namespace) -> None:
     """Simulate, draw what is asked for, train, and write what was reached."""
     if arguments.share < 1 and not arguments.init:
         raise InputError("--share: expected --init, whose weights the mean is taken with, got none")
-    errors = read(arguments.errors) if arguments.errors else USUAL
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     for name in (__name__, "vigil.training"):
         logging.getLogger(name).setLevel(logging.INFO)
+    errors = _errors(arguments, base)
     config = pretraining(base, arguments.epochs, arguments.init, arguments.lr)
     metrics = pretrain(
         arguments.out, arguments.scenes, config, arguments.workers, arguments.seed,
@@ -135,5 +158,9 @@ if __name__ == "__main__":
             {"type": float, "default": 1.0, "help": "of what is learned in its mean with --init"},
         ),
         ("--errors", {"type": Path, "help": "file of learned errors"}),
+        (
+            "--learn-errors",
+            {"action": "store_true", "help": "learn them from the rendered scenes"},
+        ),
         ("--workers", {"type": int, "help": "processes that make scenes"}),
     )

@@ -27,7 +27,8 @@ class Budget:
         epochs: passes of YOLO11 over them.
         minutes: budget of SAM2 and of RTMO by the wall clock, of CLIP in processor time.
         scenes: simulated scenes for ProtoGCN.
-        rendered_scenes: scenes for it that are drawn and looked at by the networks.
+        rendered_scenes: scenes for it that are drawn and looked at by the networks, whose errors
+            the simulated ones are given.
         crop_scenes: rendered scenes whose crops CLIP learns from, a few looks each.
         film_scenes: rendered scenes that CLIP and CLIP-GRU learn from, looked at all the time.
     """
@@ -90,7 +91,8 @@ def trainings(
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(budget.minutes)]
     crops = ["--data", str(work / "crops"), *minutes]
     scenes = ["--params", params, "--scenes", str(budget.scenes),
-              "--rendered", str(budget.rendered_scenes), "--weights", str(out)]  # fmt: skip
+              "--rendered", str(budget.rendered_scenes), "--learn-errors",
+              "--weights", str(out)]  # fmt: skip
     return [
         ("yolo11n", ["vigil.demo.train_yolo", *data, "--epochs", str(budget.epochs)]),
         ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
