@@ -47,6 +47,10 @@ _MOST: Final = 15.0  # scales; residuals beyond are cut
 _BATCH, _RATE, _DECAY = 512, 2e-3, 0.02
 
 
+class NobodyFoundError(InputError):
+    """Nobody is found for long enough to learn from: the networks have hardly learned."""
+
+
 class ErrorNetwork(nn.Module):
     """What is found of a person on a frame, given the circumstances."""
 
@@ -185,7 +189,8 @@ def learn(
         seen and on those they have.
 
     Raises:
-        InputError: fewer than `LEAST_SCENES`, or nobody found for `_LEAST_BLOCK` frames.
+        InputError: fewer than `LEAST_SCENES`.
+        NobodyFoundError: nobody found for `_LEAST_BLOCK` frames.
     """
     if len(scenes) < LEAST_SCENES:
         raise InputError(f"errors: expected {LEAST_SCENES} scenes or more, got {len(scenes)}")
@@ -199,7 +204,7 @@ def learn(
         for scene in own:
             blocks += residuals(network, scene)
     if not blocks:
-        raise InputError("errors: expected people who are found for a while, got none")
+        raise NobodyFoundError("errors: expected people who are found for a while, got none")
     unseen, seen = np.mean(losses, axis=0)
     return LearnedErrors(fit(scenes, passes, seed + 2), blocks), (float(unseen), float(seen))
 

@@ -46,7 +46,8 @@ def learn_from(
         workers: processes; every core when None.
 
     Raises:
-        InputError: too few scenes, nobody found in them, or a network's weights are missing.
+        InputError: too few scenes, or a network's weights are missing.
+        NobodyFoundError: nobody is found in them.
         VigilError: a scene could not be made or looked at.
     """
     if len(seeds) < LEAST_SCENES:  # before minutes of drawing

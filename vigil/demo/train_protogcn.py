@@ -8,9 +8,9 @@ The network is the one of `models.protogcn` in `params.yaml`; the training is th
 network, see `vigil.demo.rendered`; each of their windows is learned from twice a pass. A killed run
 goes on from its last epoch when started again. `--errors` are those of simulated scenes, see
 `vigil.demo.train_errors`; the usual ones are of measured sizes; `--learn-errors` learns them from
-the rendered scenes, before anything is simulated, into `errors.safetensors`. DIR gets
-`simulated.pkl`, `rendered.pkl`, `protogcn.safetensors` and `metrics.json` (of the held-out
-twentieth of the scenes).
+the rendered scenes, before anything is simulated, into `errors.safetensors`; where the networks
+find nobody there, it says so and goes on with the usual ones. DIR gets `simulated.pkl`,
+`rendered.pkl`, `protogcn.safetensors` and `metrics.json` (of the held-out twentieth of the scenes).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vigil.command import run
 from vigil.config import Config
 from vigil.dataset import read_annotations, select, write_annotations
 from vigil.demo.images import scene_seeds
-from vigil.demo.learned_errors import read
+from vigil.demo.learned_errors import NobodyFoundError, read
 from vigil.demo.pretraining import fit
 from vigil.demo.rendered import SEED as RENDERED_SEED
 from vigil.demo.rendered import render
@@ -117,10 +117,14 @@ def _errors(arguments: argparse.Namespace, config: Config) -> Errors:
     path = out / "errors.safetensors"
     if not path.is_file():
         seeds = scene_seeds("train", RENDERED_SEED, arguments.rendered)
-        learn_from(
-            seeds, (out / _RENDERED).with_suffix(""), path, config, _LOG.info,
-            arguments.weights, arguments.workers,
-        )  # fmt: skip
+        try:
+            learn_from(
+                seeds, (out / _RENDERED).with_suffix(""), path, config, _LOG.info,
+                arguments.weights, arguments.workers,
+            )  # fmt: skip
+        except NobodyFoundError as error:
+            _LOG.warning("%s: simulated people err by the usual sizes", error)
+            return USUAL
     return read(path)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vigil.demo.clip_data import make_crops
 from vigil.demo.images import Shares, make_images
+from vigil.demo.learned_errors import LEAST_SCENES
 from vigil.errors import VigilError
 from vigil.schema import atomic
 
@@ -91,8 +92,9 @@ def trainings(
     data, minutes = ["--data", str(work / "images")], ["--minutes", str(budget.minutes)]
     crops = ["--data", str(work / "crops"), *minutes]
     scenes = ["--params", params, "--scenes", str(budget.scenes),
-              "--rendered", str(budget.rendered_scenes), "--learn-errors",
-              "--weights", str(out)]  # fmt: skip
+              "--rendered", str(budget.rendered_scenes), "--weights", str(out)]  # fmt: skip
+    if budget.rendered_scenes >= LEAST_SCENES:
+        scenes.append("--learn-errors")
     return [
         ("yolo11n", ["vigil.demo.train_yolo", *data, "--epochs", str(budget.epochs)]),
         ("sam2", ["vigil.demo.train_sam2", *data, *minutes]),
