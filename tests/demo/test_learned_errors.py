@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from vigil.demo.disturbances import Disturbance
-from vigil.demo.learned_errors import LearnedErrors, learn, read, resample
+from vigil.demo.learned_errors import LearnedErrors, NobodyFoundError, learn, read, resample
 from vigil.demo.sightings import Circumstances, Sightings, circumstances
 from vigil.demo.world.scenes import Scene, make_scene
 from vigil.errors import InputError
@@ -186,7 +186,7 @@ def test_too_little_is_refused() -> None:
     with pytest.raises(InputError, match="2 scenes or more, got 1"):
         learn(scenes[:1])
     nobody = [replace(scene, found=np.zeros_like(scene.found)) for scene in scenes]
-    with pytest.raises(InputError, match="people who are found for a while, got none"):
+    with pytest.raises(NobodyFoundError, match="people who are found for a while, got none"):
         learn(nobody, passes=1)
 
 

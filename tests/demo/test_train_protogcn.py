@@ -6,6 +6,7 @@ import runpy
 import shutil
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.conftest import ROOT
 from tests.skeletons import config, write_set
 from vigil.config import load
 from vigil.dataset import read_annotations, select, write_annotations
+from vigil.demo import rendered
 from vigil.demo.disturbances import Disturbance
 from vigil.demo.images import scene_seeds
 from vigil.demo.learned_errors import learn, read
@@ -27,6 +29,9 @@ from vigil.demo.world.scenes import make_scene
 from vigil.errors import InputError
 from vigil.models import store
 from vigil.training import train
+from vigil.weights import SHIPPED
+
+COLUMNS = ("frame", "time_s", "track_id", "keypoints", "scores")
 
 
 def test_a_tiny_pretraining_gives_weights_that_another_training_begins_with(tmp_path: Path) -> None:
@@ -105,6 +110,34 @@ def test_errors_learned_from_rendered_scenes_are_those_of_simulated_ones(
     drawn = {row["video_id"] for row in read_annotations(tmp_path / "rendered.pkl")[1]}
     assert drawn == {scene_id(seed) for seed in scene_seeds("train", 60, 2)}
     assert len(list((tmp_path / "rendered").glob("*/sim_*.parquet"))) == 2
+
+
+def test_networks_that_find_nobody_leave_the_usual_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(ROOT)
+    settings = load(Path("params.yaml"))[0]
+    folder = tmp_path / "rendered" / rendered.key(settings, SHIPPED)
+    folder.mkdir(parents=True)
+    for seed in scene_seeds("train", 60, 2):  # as they are kept where nobody is found
+        empty = skeletons(make_scene(seed, fps=12), scene_id(seed), Disturbance(), 0)
+        none = {name: getattr(empty, name)[:0] for name in COLUMNS}
+        replace(empty, **none).write(folder / f"{scene_id(seed)}.parquet")
+    options = ["--scenes", "20", "--rendered", "2", "--epochs", "1", "--learn-errors"]
+    monkeypatch.setattr(sys, "argv", ["train_protogcn", "--out", str(tmp_path), *options])
+    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
+    runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
+    assert "got none: simulated people err by the usual sizes" in caplog.text
+    kept = {row["frame_dir"]: row for row in read_annotations(tmp_path / "simulated.pkl")[1]}
+    (seed,) = scene_seeds("train", 50, 1)
+    smooth_s = settings.skeletons.smooth_s
+    again = rows(
+        seed, settings.clips, settings.classes, settings.normal_class, Disturbance(), smooth_s
+    )
+    assert again
+    for row in again:
+        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
+    assert not (tmp_path / "errors.safetensors").exists()
 
 
 def test_rendered_windows_are_learned_from_twice_and_held_out_once(tmp_path: Path) -> None:
