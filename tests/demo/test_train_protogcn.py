@@ -6,7 +6,6 @@ import runpy
 import shutil
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +15,46 @@ from safetensors.torch import load_file
 
 from tests.conftest import ROOT
 from tests.skeletons import config, write_set
-from vigil.config import load
+from vigil.config import Config, load
 from vigil.dataset import read_annotations, select, write_annotations
 from vigil.demo import rendered
 from vigil.demo.disturbances import Disturbance
+from vigil.demo.footage import FPS
 from vigil.demo.images import scene_seeds
 from vigil.demo.learned_errors import learn, read
 from vigil.demo.sightings import sightings
-from vigil.demo.simulated import rows, scene_id, skeletons
+from vigil.demo.simulated import USUAL, Errors, rows, scene_id, skeletons
 from vigil.demo.train_protogcn import join, pretrain, pretraining
 from vigil.demo.world.scenes import make_scene
 from vigil.errors import InputError
+from vigil.frame_systems import no_skeletons
 from vigil.models import store
+from vigil.schema import Timeline
 from vigil.training import train
 from vigil.weights import SHIPPED
 
-COLUMNS = ("frame", "time_s", "track_id", "keypoints", "scores")
+LEARNING = ("--scenes", "20", "--rendered", "2", "--epochs", "1", "--learn-errors")
+
+
+def started(monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+    """Run the command with options."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["train_protogcn", *options])
+    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
+    runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
+
+
+def assert_simulated(out: Path, settings: Config, errors: Errors) -> None:
+    """Check that the first scene of a run was simulated with these errors."""
+    kept = {row["frame_dir"]: row for row in read_annotations(out / "simulated.pkl")[1]}
+    (seed,) = scene_seeds("train", 50, 1)
+    again = rows(
+        seed, settings.clips, settings.classes, settings.normal_class, errors,
+        settings.skeletons.smooth_s,
+    )  # fmt: skip
+    assert again
+    for row in again:
+        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
 
 
 def test_a_tiny_pretraining_gives_weights_that_another_training_begins_with(tmp_path: Path) -> None:
@@ -55,12 +78,7 @@ def test_scenes_are_simulated_with_the_errors_that_are_given(tmp_path: Path) -> 
     found = [sightings(scene, skeletons(scene, "v", Disturbance(), 0)) for scene in scenes]
     errors = learn(found, passes=1)[0]
     pretrain(tmp_path, 20, pretraining(settings, 1, ""), workers=1, how=errors)
-    kept = {row["frame_dir"]: row for row in read_annotations(tmp_path / "simulated.pkl")[1]}
-    (seed,) = scene_seeds("train", 50, 1)
-    again = rows(seed, settings.clips, settings.classes, settings.normal_class, errors)
-    assert again
-    for row in again:
-        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
+    assert_simulated(tmp_path, settings, errors)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +97,8 @@ def test_bad_options_are_refused_in_one_line(
     options: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["train_protogcn", "--out", str(tmp_path / "o"), *options])
-    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
+        started(monkeypatch, "--out", str(tmp_path / "o"), *options)
     assert ended.value.code == InputError.exit_code
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(line)
@@ -94,49 +109,27 @@ def test_bad_options_are_refused_in_one_line(
 def test_errors_learned_from_rendered_scenes_are_those_of_simulated_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    options = ["--scenes", "20", "--rendered", "2", "--epochs", "1", "--learn-errors"]
-    monkeypatch.setattr(sys, "argv", ["train_protogcn", "--out", str(tmp_path), *options])
-    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
-    runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
-    settings = load(Path("params.yaml"))[0]
-    kept = {row["frame_dir"]: row for row in read_annotations(tmp_path / "simulated.pkl")[1]}
-    (seed,) = scene_seeds("train", 50, 1)
-    errors = read(tmp_path / "errors.safetensors")
-    again = rows(seed, settings.clips, settings.classes, settings.normal_class, errors)
-    assert again
-    for row in again:
-        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
+    started(monkeypatch, "--out", str(tmp_path), *LEARNING)
+    assert_simulated(tmp_path, load(ROOT / "params.yaml")[0], read(tmp_path / "errors.safetensors"))
     drawn = {row["video_id"] for row in read_annotations(tmp_path / "rendered.pkl")[1]}
     assert drawn == {scene_id(seed) for seed in scene_seeds("train", 60, 2)}
     assert len(list((tmp_path / "rendered").glob("*/sim_*.parquet"))) == 2
 
 
+@pytest.mark.slow
 def test_networks_that_find_nobody_leave_the_usual_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.chdir(ROOT)
-    settings = load(Path("params.yaml"))[0]
+    settings = load(ROOT / "params.yaml")[0]
     folder = tmp_path / "rendered" / rendered.key(settings, SHIPPED)
     folder.mkdir(parents=True)
     for seed in scene_seeds("train", 60, 2):  # as they are kept where nobody is found
-        empty = skeletons(make_scene(seed, fps=12), scene_id(seed), Disturbance(), 0)
-        none = {name: getattr(empty, name)[:0] for name in COLUMNS}
-        replace(empty, **none).write(folder / f"{scene_id(seed)}.parquet")
-    options = ["--scenes", "20", "--rendered", "2", "--epochs", "1", "--learn-errors"]
-    monkeypatch.setattr(sys, "argv", ["train_protogcn", "--out", str(tmp_path), *options])
-    monkeypatch.delitem(sys.modules, "vigil.demo.train_protogcn")
-    runpy.run_module("vigil.demo.train_protogcn", run_name="__main__")
+        scene = make_scene(seed, fps=FPS)
+        line = Timeline(scene_id(seed), scene.width, scene.height, np.arange(2) / FPS)
+        no_skeletons(line).write(folder / f"{scene_id(seed)}.parquet")
+    started(monkeypatch, "--out", str(tmp_path), *LEARNING)
     assert "got none: simulated people err by the usual sizes" in caplog.text
-    kept = {row["frame_dir"]: row for row in read_annotations(tmp_path / "simulated.pkl")[1]}
-    (seed,) = scene_seeds("train", 50, 1)
-    smooth_s = settings.skeletons.smooth_s
-    again = rows(
-        seed, settings.clips, settings.classes, settings.normal_class, Disturbance(), smooth_s
-    )
-    assert again
-    for row in again:
-        np.testing.assert_array_equal(kept[row["frame_dir"]]["keypoint"], row["keypoint"])
+    assert_simulated(tmp_path, settings, USUAL)
     assert not (tmp_path / "errors.safetensors").exists()
 
 

@@ -73,20 +73,21 @@ def render(
         VigilError: a scene could not be made or looked at.
     """
     seeds = scene_seeds(split, seed, scenes)
-    found = look(path.with_suffix(""), seeds, config, say, weights, workers)
+    found = look(path, seeds, config, say, weights, workers)
     return write_scenes(
         path, [row for number in seeds for row in _windows(number, config, found[number])], seeds
     )
 
 
 def look(
-    into: Path, seeds: Sequence[int], config: Config, say: Callable[[str], None],
+    beside: Path, seeds: Sequence[int], config: Config, say: Callable[[str], None],
     weights: Path = SHIPPED, workers: int | None = None,
 ) -> dict[int, Path]:  # fmt: skip
     """Draw scenes and have the networks look at them, unless that is done.
 
     Args:
-        into: folder; a folder in it is named after the networks and their parameters.
+        beside: file; what is found is kept in a folder beside it, of its name without the suffix,
+            and there in one named after the networks and their parameters.
         seeds: of the scenes.
         config: everything the networks are run with.
         say: receives a line now and then.
@@ -100,7 +101,7 @@ def look(
         InputError: a network's weights are missing.
         VigilError: a scene could not be made or looked at.
     """
-    folder = into / key(config, weights)
+    folder = beside.with_suffix("") / key(config, weights)
     folder.mkdir(parents=True, exist_ok=True)
     _install(config, weights, folder)
     missing = [number for number in seeds if not _kept(folder, number).is_file()]

@@ -31,14 +31,14 @@ from vigil.weights import SHIPPED
 
 
 def learn_from(
-    seeds: Sequence[int], into: Path, out: Path, config: Config, say: Callable[[str], None],
+    seeds: Sequence[int], beside: Path, out: Path, config: Config, say: Callable[[str], None],
     weights: Path = SHIPPED, workers: int | None = None,
 ) -> None:  # fmt: skip
     """Draw scenes, look at them unless that is done, learn how that errs, and write it.
 
     Args:
         seeds: of the scenes.
-        into: folder of what is found, see `vigil.demo.rendered.look`.
+        beside: file that what is found is kept beside, see `vigil.demo.rendered.look`.
         out: file to write, see `vigil.demo.learned_errors.LearnedErrors.write`.
         config: everything the networks are run with.
         say: receives a line now and then.
@@ -52,7 +52,7 @@ def learn_from(
     """
     if len(seeds) < LEAST_SCENES:  # before minutes of drawing
         raise InputError(f"errors: expected {LEAST_SCENES} scenes or more, got {len(seeds)}")
-    found = look(into, seeds, config, say, weights, workers)
+    found = look(beside, seeds, config, say, weights, workers)
     scenes = [
         sightings(make_scene(seed, fps=FPS), Skeletons.read(path)) for seed, path in found.items()
     ]
@@ -75,7 +75,7 @@ def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
 
     out: Path = arguments.out
     seeds = scene_seeds("train", arguments.seed, arguments.scenes)
-    learn_from(seeds, out.with_suffix(""), out, config, say, arguments.weights, config.workers)
+    learn_from(seeds, out, out, config, say, arguments.weights, config.workers)
 
 
 if __name__ == "__main__":

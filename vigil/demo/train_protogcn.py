@@ -119,7 +119,7 @@ def _errors(arguments: argparse.Namespace, config: Config) -> Errors:
         seeds = scene_seeds("train", RENDERED_SEED, arguments.rendered)
         try:
             learn_from(
-                seeds, (out / _RENDERED).with_suffix(""), path, config, _LOG.info,
+                seeds, out / _RENDERED, path, config, _LOG.info,
                 arguments.weights, arguments.workers,
             )  # fmt: skip
         except NobodyFoundError as error:
