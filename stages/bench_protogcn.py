@@ -8,6 +8,7 @@ from vigil.benchmark.protogcn import serving, training
 from vigil.command import run
 from vigil.config import Config, ProtoGCNSection
 from vigil.paths import Paths
+from vigil.session import cuda_devices
 
 
 def main(config: Config, _: Paths, arguments: Namespace) -> None:
@@ -23,9 +24,11 @@ def main(config: Config, _: Paths, arguments: Namespace) -> None:
     params = ProtoGCNSection.model_validate(published)
     dataset = config.dataset.model_copy(update={"clip_len": arguments.frames, "max_persons": 2})
     config = config.model_copy(update={"dataset": dataset})
-    print(f"bench_protogcn: width {arguments.width}, {arguments.frames} frames, 1 thread")
+    device = arguments.device
+    where = "1 thread" if device == "cpu" else ", ".join(cuda_devices()) or "no CUDA device"
+    print(f"bench_protogcn: width {arguments.width}, {arguments.frames} frames, {where}")
     for measure, batch in ((training, arguments.batch), (serving, 1), (serving, arguments.batch)):
-        found = measure(params, config, batch, arguments.rounds)
+        found = measure(params, config, batch, arguments.rounds, device)
         print(f"bench_protogcn: {found.line()}", flush=True)
 
 
@@ -35,5 +38,6 @@ if __name__ == "__main__":
         ("--batch", {"type": int, "default": 8, "help": "clips per step"}),
         ("--rounds", {"type": int, "default": 10, "help": "runs of each form that count"}),
         ("--width", {"type": int, "default": 96, "help": "first width; published: 96"}),
+        ("--device", {"default": "cpu", "choices": ["cpu", "cuda"], "help": "what computes"}),
         ("--frames", {"type": int, "default": 100, "help": "frames per clip; published: 100"}),
     )  # fmt: skip

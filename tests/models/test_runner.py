@@ -66,15 +66,9 @@ def test_mixed_precision_is_asked_of_mmengine_on_cuda_only(
         assert type(wrapper) is OptimWrapper
 
 
-def test_compiling_is_asked_of_mmengine_on_cuda_only(annotations: Path, tmp_path: Path) -> None:
-    runner = Runner.from_cfg(
-        RunnerConfig(runner_config(job(annotations, tmp_path, cuda=True, compile=True)))
-    )
-    plain = runner.model.train_step
-    runner._maybe_compile("train_step")
-    assert runner.model.train_step._torchdynamo_orig_callable == plain
-    for off in (job(annotations, tmp_path, compile=True), job(annotations, tmp_path, cuda=True)):
-        assert runner_config(off)["compile"] is False
+def test_mmengine_is_not_asked_to_compile(annotations: Path, tmp_path: Path) -> None:
+    """It would compile `train_step`, which fails in its own mixed precision."""
+    assert "compile" not in runner_config(job(annotations, tmp_path, cuda=True, compile=True))
 
 
 @pytest.mark.parametrize("wanted", ["amp", "compile"])

@@ -21,7 +21,7 @@ from vigil.benchmark.plain_protogcn import plain
 from vigil.config import Config, ProtoGCNSection
 from vigil.export import write_onnx
 from vigil.models import store
-from vigil.session import OnnxSession
+from vigil.session import Device, OnnxSession
 
 CLASSES = ("normal", "event")
 
@@ -52,26 +52,33 @@ class Comparison:
 
 
 def interleaved(
-    name: str, ours: Callable[[], object], other: Callable[[], object], rounds: int
+    name: str,
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    rounds: int,
+    clock: Callable[[], float] = time.process_time,
 ) -> Comparison:
     """Time two functions by turns, after two runs of each that do not count.
 
     Args:
         name: what they do.
-        ours: our form.
-        other: the plain form.
+        ours: our form; it ends when its work has ended, on a GPU too.
+        other: the plain form, likewise.
         rounds: runs of each that count.
+        clock: seconds; the processor's own time, which other work on the machine does not lengthen.
     """
     spent: dict[Callable[[], object], list[float]] = {ours: [], other: []}
     for index in range(rounds + 2):
         for run in (ours, other) if index % 2 else (other, ours):
-            start = time.process_time()
+            start = clock()
             run()
-            spent[run].append(time.process_time() - start)
+            spent[run].append(clock() - start)
     return Comparison(name, tuple(spent[ours][2:]), tuple(spent[other][2:]))
 
 
-def training(params: ProtoGCNSection, config: Config, batch: int, rounds: int) -> Comparison:
+def training(
+    params: ProtoGCNSection, config: Config, batch: int, rounds: int, device: Device = "cpu"
+) -> Comparison:
     """Compare forward, losses and backward of one training step.
 
     Args:
@@ -79,20 +86,25 @@ def training(params: ProtoGCNSection, config: Config, batch: int, rounds: int) -
         config: clip length, persons and the training's section.
         batch: clips per step.
         rounds: see `interleaved`.
+        device: `cpu`, timed by the processor's clock, or `cuda`, by the wall's.
     """
-    ours = build(params, config)
-    other = plain(ours)
+    ours = build(params, config).to(device)
+    other = plain(ours).to(device)
     inputs, samples = clips(config, batch)
+    inputs, samples = inputs.to(device), [sample.to(device) for sample in samples]
     return interleaved(
         f"training step, batch {batch}",
         lambda: step(ours, inputs, samples),
         lambda: step(other, inputs, samples),
         rounds,
+        _clock(device),
     )
 
 
-def serving(params: ProtoGCNSection, config: Config, batch: int, rounds: int) -> Comparison:
-    """Compare ONNX Runtime's latency on one CPU thread; see `training`."""
+def serving(
+    params: ProtoGCNSection, config: Config, batch: int, rounds: int, device: Device = "cpu"
+) -> Comparison:
+    """Compare ONNX Runtime's latency, on a CPU with one thread; see `training`."""
     ours = build(params, config)
     spec = store.ModelSpec.of("protogcn", CLASSES, {"protogcn": params}, config.dataset)
     inputs, _ = clips(config, batch)
@@ -105,13 +117,19 @@ def serving(params: ProtoGCNSection, config: Config, batch: int, rounds: int) ->
         for index, form in enumerate((ours, plain(ours))):
             path = Path(folder) / f"{index}.onnx"
             write_onnx(form.inference_graph(), path, spec)
-            sessions.append(OnnxSession(path, intra_op_threads=1, device="cpu"))
+            sessions.append(OnnxSession(path, intra_op_threads=1, device=device))
     return interleaved(
         f"ONNX Runtime, batch {batch}",
         lambda: sessions[0].run(feeds),
         lambda: sessions[1].run(feeds),
         rounds,
+        _clock(device),
     )
+
+
+def _clock(device: Device) -> Callable[[], float]:
+    """Return the clock to go by: waiting for a GPU takes no time of the processor's."""
+    return time.process_time if device == "cpu" else time.perf_counter
 
 
 def build(params: ProtoGCNSection, config: Config) -> Any:

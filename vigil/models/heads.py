@@ -22,7 +22,7 @@ from torch import Tensor
 from vigil.errors import InputError
 
 Persons = Literal["present", "max", "all"]
-_LEAST = -1e30  # below every feature
+_LEAST = -1e30  # below every feature; in half precision the least number there is
 
 
 def mean_over_persons(x: Tensor, present: Tensor) -> Tensor:
@@ -49,7 +49,8 @@ def max_over_persons(x: Tensor, present: Tensor) -> Tensor:
     Returns:
         (B, ...) greatest values.
     """
-    return torch.where(_counted(x, present) > 0, x, torch.full_like(x, _LEAST)).amax(dim=1)
+    least = max(_LEAST, torch.finfo(x.dtype).min)
+    return torch.where(_counted(x, present) > 0, x, torch.full_like(x, least)).amax(dim=1)
 
 
 def _counted(x: Tensor, present: Tensor) -> Tensor:

@@ -56,7 +56,9 @@ class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
         sizes = [sample.metainfo["img_shape"][::-1] for sample in data_samples]
         image_size = inputs.new_tensor(sizes).repeat_interleave(clips, dim=0)
         keypoints = inputs.flatten(0, 1)
-        features = self.backbone(self.prepare(keypoints, image_size))
+        with torch.autocast(keypoints.device.type, enabled=False):  # steps of joints are small
+            prepared = self.prepare(keypoints, image_size)
+        features = self.backbone(prepared)
         present = self.prepare.present(keypoints)
         if stage == "head":
             return self.cls_head(features, present=present), {}

@@ -175,7 +175,7 @@ def _device(job: Job) -> dict[str, Any]:
     """
     from vigil.models import processes
 
-    described: dict[str, Any] = {"compile": job.params.compile and job.cuda}
+    described: dict[str, Any] = {}
     if job.processes > 1:
         devices = [processes.local_rank()] if job.cuda else None
         described |= {
