@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vigil.demo.annotations import CATEGORY, coco_annotations
 from vigil.demo.world.behaviors import ASSAULT, FAINT
-from vigil.demo.world.scenes import Scene, make_scene, room_of
+from vigil.demo.world.scenes import FrameTruth, Scene, make_scene, room_of
 from vigil.demo.world.skeleton import tilt
 from vigil.workers import worker_pool
 
@@ -76,10 +76,28 @@ def make_image(
         folder: where to.
         shares: what it shall show more often than by chance.
     """
-    room_seed = scene_seed - scene_seed % IMAGES_PER_ROOM
-    camera_seed, room_seed = room_seed, _room_seed(room_seed, shares.night)
     import cv2
 
+    image, truth, quality = draw(scene_seed, shares)
+    name = f"{scene_seed:09d}.jpg"
+    cv2.imwrite(str(folder / name), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    height, width = image.shape[:2]
+    record = {"id": image_id, "file_name": name, "width": width, "height": height}
+    return {"image": record, "annotations": coco_annotations(truth, image_id)}
+
+
+def draw(scene_seed: int, shares: Shares = Shares()) -> tuple[NDArray[np.uint8], FrameTruth, int]:
+    """Draw a random frame of a scene.
+
+    Args:
+        scene_seed: of the scene.
+        shares: what it shall show more often than by chance.
+
+    Returns:
+        The frame (H, W, 3) uint8 RGB, its ground truth, and the quality to code it with as JPEG.
+    """
+    camera_seed = scene_seed - scene_seed % IMAGES_PER_ROOM
+    room_seed = _room_seed(camera_seed, shares.night)
     rng = np.random.default_rng([scene_seed, 9])
     chance = np.random.default_rng([scene_seed, 10])
     behavior = str(chance.choice(FAINT)) if chance.random() < shares.falls else None
@@ -97,12 +115,7 @@ def make_image(
         if len(truth.track_ids) or rng.random() < 0.1:
             break
         image, truth = scene.render(int(rng.choice(moments)))
-    name = f"{scene_seed:09d}.jpg"
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 95))]
-    cv2.imwrite(str(folder / name), image[..., ::-1], quality)
-    height, width = image.shape[:2]
-    record = {"id": image_id, "file_name": name, "width": width, "height": height}
-    return {"image": record, "annotations": coco_annotations(truth, image_id)}
+    return image, truth, int(rng.integers(55, 95))
 
 
 def _room_seed(first: int, night: float) -> int:

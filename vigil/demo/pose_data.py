@@ -91,7 +91,7 @@ def load(folder: Path, size: tuple[int, int], limit: int | None = None) -> PoseI
             raise InputError(f"pose images: {file}: expected an image, got none")
         tensor, scale = preprocess(bgr, size)  # swaps the channels, so that BGR becomes RGB
         images[row] = tensor[::-1].transpose(1, 2, 0)
-        persons.append(_persons(by_image[entry["id"]], scale))
+        persons.append(persons_of(by_image[entry["id"]], scale))
         scales.append(scale)
     return PoseImages(images, persons, [int(entry["id"]) for entry in entries], scales)
 
@@ -108,8 +108,13 @@ def join(parts: Sequence[PoseImages]) -> PoseImages:
     )
 
 
-def _persons(annotations: list[dict[str, Any]], scale: float) -> Persons:
-    """COCO annotations of one image, scaled; crowds and persons without a joint are left out."""
+def persons_of(annotations: list[dict[str, Any]], scale: float) -> Persons:
+    """Return one image's persons, without crowds and who has no joint in the picture.
+
+    Args:
+        annotations: COCO annotations of the image.
+        scale: result's pixels per pixel of the image.
+    """
     kept = [a for a in annotations if not a.get("iscrowd") and any(a["keypoints"][2::3])]
     boxes = np.array([a["bbox"] for a in kept], dtype=np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]

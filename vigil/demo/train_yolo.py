@@ -127,6 +127,14 @@ def train(
     return weights
 
 
+def criterion(model: Any) -> Any:
+    """Return ultralytics' loss for a network of `yolo_network`, its parts weighted as usual."""
+    from ultralytics.cfg import get_cfg
+
+    model.args = get_cfg(overrides={"model": "yolo11n.yaml"})
+    return model.init_criterion()
+
+
 def evaluate(graph: Path, folder: Path, confidence: float = 0.001) -> dict[str, float]:
     """Detection accuracy of an exported network by COCO's rules, crowds ignored.
 

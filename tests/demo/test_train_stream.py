@@ -1,0 +1,70 @@
+"""Training on images that are drawn meanwhile, for seconds on a CPU: plumbing, not quality."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vigil.demo import train_stream
+from vigil.demo.drawing import draw_shard
+from vigil.demo.image_store import ImageStore
+from vigil.demo.images import make_images, scene_seeds
+from vigil.demo.learners import LEARNERS
+from vigil.weights import SHIPPED
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning"),
+    pytest.mark.filterwarnings("ignore:`torch.cuda.amp.autocast:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:pkg_resources is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.mark.parametrize("network", sorted(LEARNERS))
+def test_the_loss_falls_on_images_seen_again_and_again(network: str) -> None:
+    store = ImageStore(8, train_stream.IMAGE_SIZE, torch.device("cpu"))
+    store.add(draw_shard(scene_seeds("train", 42, 4)))
+    learner = LEARNERS[network](torch.device("cpu"), SHIPPED / f"{network}.safetensors")
+    learner.run.model.train()
+    recipe = replace(learner.recipe, batch=4)
+    train_stream.set_schedule(learner.run, replace(recipe, learning_rate=3e-4), 0.2)
+    view = train_stream.view(learner, 1.0)
+    losses = [
+        train_stream.step(learner, store, view, torch.Generator().manual_seed(1), recipe)
+        for _ in range(12)
+    ]
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", sorted(LEARNERS))
+def test_the_command_writes_weights_that_load_and_figures(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_images(tmp_path / "val", 3, seed=1, split="val", workers=1)
+    out = tmp_path / "out"
+    init = SHIPPED / f"{network}.safetensors"
+    monkeypatch.setattr(sys, "argv", [
+        "train_stream", "--network", network, "--out", str(out), "--init", str(init),
+        "--minutes", "0.05", "--workers", "1", "--images", "40", "--first", "30", "--batch", "2",
+        "--val", str(tmp_path / "val")])  # fmt: skip
+    train_stream.main()
+    before, after = load_file(init), load_file(out / f"{network}.safetensors")
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert json.loads((out / "metrics.json").read_text())["images"] == 3
+    assert (out / "log.csv").is_file()
+
+
+def test_whole_images_are_seen_at_the_end_only() -> None:
+    learner = LEARNERS["yolo11n"]
+    early, late = (train_stream.view(learner, share) for share in (0.79, 0.81))  # type: ignore[arg-type]
+    assert early.zoom[1] > 1.2
+    assert late.zoom == (0.95, 1.05)
+    assert (late.anchor, late.focus) == ((0.5, 0.5), 0.0)

@@ -1,0 +1,154 @@
+"""Train the demo's detector or pose network on a GPU, on images that are drawn meanwhile.
+
+    python -m vigil.demo.train_stream --network rtmo --out DIR --minutes 11 --init FILE
+        [--workers N] [--val DIR]
+
+Other than `train_yolo` and `train_rtmo`, which read images from a disk and suit a CPU, this keeps
+the newest images in the GPU's memory and makes its batches there, while the machine's cores draw
+new ones without end. The schedule follows the clock; the last fifth looks at whole images as the
+demo does. Written to DIR: `<network>.safetensors` (moving average of the weights, float16),
+`log.csv`, `checkpoint.pt`, from which a killed run goes on with other images, and with `--val`, a
+folder of `vigil.demo.images`, `metrics.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from vigil.demo.checkpoints import report, resume, save
+from vigil.demo.drawing import Drawing
+from vigil.demo.image_store import ImageStore, View
+from vigil.demo.learners import LEARNERS, Learner
+from vigil.demo.rtmo_run import Recipe, average
+from vigil.demo.train_rtmo import set_schedule
+from vigil.errors import InputError
+from vigil.workers import worker_pool
+
+IMAGE_SIZE = (640, 360)
+WHOLE_FROM = 0.8  # share of the time after which images are seen whole
+_COLLECT_EVERY = 10  # steps
+_REPORT_EVERY = 100
+
+
+def train(learner: Learner, recipe: Recipe, store: ImageStore, more: Callable[[], None], out: Path
+          ) -> None:  # fmt: skip
+    """Train until the recipe's minutes are over.
+
+    Args:
+        learner: network and loss; changed in place.
+        recipe: minutes, batch, learning rate, averaging.
+        store: images to begin with.
+        more: adds those that are ready to the store.
+        out: folder of the run; goes on from its checkpoint.
+    """
+    run = learner.run
+    resume(run, out / "checkpoint.pt")
+    random = torch.Generator(device=store.device).manual_seed(recipe.seed + run.iteration)
+    begun = time.monotonic() - run.seconds
+    saved = run.seconds
+    run.model.train()
+    while run.seconds < 60 * recipe.minutes:
+        progress = run.seconds / (60 * recipe.minutes)
+        rate = set_schedule(run, recipe, progress)
+        if run.iteration % _COLLECT_EVERY == 0:
+            more()
+        loss = step(learner, store, view(learner, progress), random, recipe)
+        run.seconds = time.monotonic() - begun
+        over = run.seconds >= 60 * recipe.minutes
+        if over or run.iteration % _REPORT_EVERY == 0:
+            report(out, run, {"rate": rate, "loss": loss, "images": float(store.seen)})
+        if run.seconds - saved > 60 * recipe.checkpoint_minutes:
+            saved = run.seconds
+            save(run, out / "checkpoint.pt")
+    save(run, out / "checkpoint.pt")
+
+
+def view(learner: Learner, progress: float) -> View:
+    """Return how to look at images, at this share of the time."""
+    if progress < WHOLE_FROM:
+        return View(learner.size)
+    return View(learner.size, (0.95, 1.05), 0.0, learner.anchor, 0.03, 0.15)
+
+
+def step(
+    learner: Learner, store: ImageStore, how: View, random: torch.Generator, recipe: Recipe
+) -> float:
+    """Update the weights and their average once; return the loss.
+
+    Args:
+        learner: changed in place.
+        store: where the images are.
+        how: to look at them.
+        random: of the store's device.
+        recipe: batch, greatest gradient, averaging.
+    """
+    run = learner.run
+    images, persons = store.draw(recipe.batch, how, random)
+    loss = learner.loss(images, persons)
+    run.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
+    if torch.isfinite(norm):
+        run.optimizer.step()
+    run.iteration += 1
+    average(run, recipe)
+    return float(loss.detach())
+
+
+def main() -> None:
+    """Read the arguments, draw and train."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=sorted(LEARNERS), required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--init", type=Path, required=True, help="weights to begin with")
+    parser.add_argument("--minutes", type=float, default=11.0, help="time budget")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw; 0: all cores")
+    parser.add_argument("--seed", type=int, default=40, help="of the scenes, 0 to 99")
+    parser.add_argument("--images", type=int, default=30_000, help="kept in the GPU's memory")
+    parser.add_argument("--first", type=int, default=1500, help="drawn before the first step")
+    parser.add_argument("--batch", type=int, help="images per step")
+    parser.add_argument("--val", type=Path, help="folder of images to measure on")
+    options = parser.parse_args()
+    if options.first > options.images:
+        raise InputError(f"--first: expected at most {options.images} (--images), got more")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="mmpose")
+    warnings.filterwarnings("ignore", message="torch.meshgrid")
+    options.out.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    learner = LEARNERS[options.network](device, options.init)
+    recipe = replace(learner.recipe, minutes=options.minutes)
+    recipe = replace(recipe, batch=options.batch or recipe.batch)
+    store = ImageStore(options.images, IMAGE_SIZE, device)
+    workers = options.workers or os.cpu_count() or 1
+    with worker_pool(workers) as pool:
+        drawing = Drawing(pool, workers, options.seed)
+
+        def more() -> None:
+            for shard in drawing.collect():
+                store.add(shard)
+
+        while store.count < options.first:
+            more()
+            time.sleep(0.1)
+        train(learner, recipe, store, more, options.out)
+        drawing.stop()
+    weights = options.out / f"{options.network}.safetensors"
+    learner.export(weights)
+    print(f"{learner.run.iteration} steps of {recipe.batch}, {store.seen} images drawn: {weights}")
+    if options.val:
+        figures = learner.measure(options.val)
+        (options.out / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
+        print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
