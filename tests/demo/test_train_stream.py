@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from vigil.config import load
 from vigil.demo import train_stream
 from vigil.demo.drawing import draw_shard
 from vigil.demo.image_store import ImageStore
 from vigil.demo.images import make_images, scene_seeds
 from vigil.demo.learners import LEARNERS
+from vigil.errors import InputError
 from vigil.weights import SHIPPED
+
+ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:torch.meshgrid:UserWarning"),
@@ -44,22 +48,26 @@ def test_the_loss_falls_on_images_seen_again_and_again(network: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", sorted(LEARNERS))
-def test_the_command_writes_weights_that_load_and_figures(
-    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_writes_weights_that_load_and_figures(network: str, tmp_path: Path) -> None:
     make_images(tmp_path / "val", 3, seed=1, split="val", workers=1)
     out = tmp_path / "out"
     init = SHIPPED / f"{network}.safetensors"
-    monkeypatch.setattr(sys, "argv", [
-        "train_stream", "--network", network, "--out", str(out), "--init", str(init),
-        "--minutes", "0.05", "--workers", "1", "--images", "40", "--first", "30", "--batch", "2",
-        "--val", str(tmp_path / "val")])  # fmt: skip
-    train_stream.main()
+    cfg, paths = load(ROOT / "params.yaml")
+    cfg = cfg.model_copy(update={"workers": 1})
+    arguments = Namespace(network=network, out=out, init=init, minutes=0.05, seed=43, images=40,
+                          first=30, batch=2, val=tmp_path / "val")  # fmt: skip
+    train_stream.main(cfg, paths, arguments)
     before, after = load_file(init), load_file(out / f"{network}.safetensors")
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[name], after[name]) for name in before)
     assert json.loads((out / "metrics.json").read_text())["images"] == 3
     assert (out / "log.csv").is_file()
+
+
+def test_a_store_too_small_for_the_first_images_is_refused(tmp_path: Path) -> None:
+    cfg, paths = load(ROOT / "params.yaml")
+    with pytest.raises(InputError, match=r"--first: expected at most 20 \(--images\), got 30"):
+        train_stream.main(cfg, paths, Namespace(first=30, images=20))
 
 
 def test_whole_images_are_seen_at_the_end_only() -> None:

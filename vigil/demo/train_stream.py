@@ -1,14 +1,14 @@
 """Train the demo's detector or pose network on a GPU, on images that are drawn meanwhile.
 
     python -m vigil.demo.train_stream --network rtmo --out DIR --minutes 11 --init FILE
-        [--workers N] [--val DIR]
+        [--val DIR]
 
 Other than `train_yolo` and `train_rtmo`, which read images from a disk and suit a CPU, this keeps
-the newest images in the GPU's memory and makes its batches there, while the machine's cores draw
-new ones without end. The schedule follows the clock; the last fifth looks at whole images as the
-demo does. Written to DIR: `<network>.safetensors` (moving average of the weights, float16),
-`log.csv`, `checkpoint.pt`, from which a killed run goes on with other images, and with `--val`, a
-folder of `vigil.demo.images`, `metrics.json`.
+the newest images in the GPU's memory and makes its batches there, while the machine's cores
+(`workers` of `params.yaml`) draw new ones without end. The schedule follows the clock; the last
+fifth looks at whole images as the demo does. Written to DIR: `<network>.safetensors` (moving
+average of the weights, float16), `log.csv`, `checkpoint.pt`, from which a killed run goes on with
+other images, and with `--val`, a folder of `vigil.demo.images`, `metrics.json`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pathlib import Path
 
 import torch
 
+from vigil.command import run
+from vigil.config import Config
 from vigil.demo.checkpoints import report, resume, save
 from vigil.demo.drawing import Drawing
 from vigil.demo.image_store import ImageStore, View
@@ -31,6 +33,7 @@ from vigil.demo.learners import LEARNERS, Learner
 from vigil.demo.rtmo_run import Recipe, average
 from vigil.demo.train_rtmo import set_schedule
 from vigil.errors import InputError
+from vigil.paths import Paths
 from vigil.workers import worker_pool
 
 IMAGE_SIZE = (640, 360)
@@ -104,51 +107,54 @@ def step(
     return float(loss.detach())
 
 
-def main() -> None:
-    """Read the arguments, draw and train."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", choices=sorted(LEARNERS), required=True)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--init", type=Path, required=True, help="weights to begin with")
-    parser.add_argument("--minutes", type=float, default=11.0, help="time budget")
-    parser.add_argument("--workers", type=int, default=0, help="processes that draw; 0: all cores")
-    parser.add_argument("--seed", type=int, default=40, help="of the scenes, 0 to 99")
-    parser.add_argument("--images", type=int, default=30_000, help="kept in the GPU's memory")
-    parser.add_argument("--first", type=int, default=1500, help="drawn before the first step")
-    parser.add_argument("--batch", type=int, help="images per step")
-    parser.add_argument("--val", type=Path, help="folder of images to measure on")
-    options = parser.parse_args()
-    if options.first > options.images:
-        raise InputError(f"--first: expected at most {options.images} (--images), got more")
+def main(config: Config, _: Paths, arguments: argparse.Namespace) -> None:
+    """Draw and train."""
+    if arguments.first > arguments.images:
+        raise InputError(
+            f"--first: expected at most {arguments.images} (--images), got {arguments.first}"
+        )
     warnings.filterwarnings("ignore", category=FutureWarning, module="mmpose")
     warnings.filterwarnings("ignore", message="torch.meshgrid")
-    options.out.mkdir(parents=True, exist_ok=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    learner = LEARNERS[options.network](device, options.init)
-    recipe = replace(learner.recipe, minutes=options.minutes)
-    recipe = replace(recipe, batch=options.batch or recipe.batch)
-    store = ImageStore(options.images, IMAGE_SIZE, device)
-    workers = options.workers or os.cpu_count() or 1
+    learner = LEARNERS[arguments.network](device, arguments.init)
+    recipe = replace(learner.recipe, minutes=arguments.minutes)
+    recipe = replace(recipe, batch=arguments.batch or recipe.batch)
+    store = ImageStore(arguments.images, IMAGE_SIZE, device)
+    workers = config.workers or os.cpu_count() or 1
     with worker_pool(workers) as pool:
-        drawing = Drawing(pool, workers, options.seed)
+        drawing = Drawing(pool, workers, arguments.seed)
 
         def more() -> None:
             for shard in drawing.collect():
                 store.add(shard)
 
-        while store.count < options.first:
+        print(f"train_stream: {workers} processes draw the first {arguments.first} images")
+        while store.count < arguments.first:
             more()
             time.sleep(0.1)
-        train(learner, recipe, store, more, options.out)
+        train(learner, recipe, store, more, arguments.out)
         drawing.stop()
-    weights = options.out / f"{options.network}.safetensors"
+    weights = arguments.out / f"{arguments.network}.safetensors"
     learner.export(weights)
-    print(f"{learner.run.iteration} steps of {recipe.batch}, {store.seen} images drawn: {weights}")
-    if options.val:
-        figures = learner.measure(options.val)
-        (options.out / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(f"train_stream: {learner.run.iteration} steps, {store.seen} images drawn: {weights}")
+    if arguments.val:
+        figures = learner.measure(arguments.val)
+        (arguments.out / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
         print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    run(
+        main,
+        __doc__,
+        ("--network", {"choices": sorted(LEARNERS), "required": True}),
+        ("--out", {"type": Path, "required": True, "help": "folder of the run"}),
+        ("--init", {"type": Path, "required": True, "help": "weights to begin with"}),
+        ("--minutes", {"type": float, "default": 11.0, "help": "time budget"}),
+        ("--seed", {"type": int, "default": 40, "help": "of the scenes, 0 to 99"}),
+        ("--images", {"type": int, "default": 30_000, "help": "kept in the GPU's memory"}),
+        ("--first", {"type": int, "default": 1500, "help": "drawn before the first step"}),
+        ("--batch", {"type": int, "help": "images per step"}),
+        ("--val", {"type": Path, "help": "folder of images to measure on"}),
+    )
