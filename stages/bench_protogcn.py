@@ -7,6 +7,7 @@ from argparse import Namespace
 from vigil.benchmark.protogcn import serving, training
 from vigil.command import run
 from vigil.config import Config, ProtoGCNSection
+from vigil.errors import InputError
 from vigil.paths import Paths
 from vigil.session import cuda_devices
 
@@ -15,6 +16,8 @@ def main(config: Config, _: Paths, arguments: Namespace) -> None:
     """Print one line per comparison."""
     import torch
 
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("bench_protogcn: --device cuda: expected a CUDA device, got none")
     torch.set_num_threads(1)
     published = {
         "type": "protogcn", "layout": "coco_new", "stream": "j", "norm": "box", "min_score": 0.0,

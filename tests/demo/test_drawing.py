@@ -35,6 +35,7 @@ def test_as_many_shards_are_begun_as_were_collected_and_none_comes_twice() -> No
         shards = []
         while len(shards) < 3:
             shards += drawing.collect()
+            assert len(drawing._begun) == 2
             time.sleep(0.05)
         drawing.stop()
     assert not any(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.skeletons import config, write_set
-from vigil import compat
+from vigil import compat, training
 
 compat.apply()
 
@@ -69,6 +70,32 @@ def test_mixed_precision_is_asked_of_mmengine_on_cuda_only(
 def test_mmengine_is_not_asked_to_compile(annotations: Path, tmp_path: Path) -> None:
     """It would compile `train_step`, which fails in its own mixed precision."""
     assert "compile" not in runner_config(job(annotations, tmp_path, cuda=True, compile=True))
+
+
+@pytest.mark.parametrize(("cuda", "wanted"), [(True, True), (True, False), (False, True)])
+def test_the_backbone_is_compiled_where_it_is_asked_for_and_cuda_trains(
+    annotations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: bool, wanted: bool
+) -> None:
+    """A job that takes this machine for one with CUDA; what is compiled is only noted."""
+    made, compiled = training._job, []
+
+    def with_cuda(*args: Any) -> Any:
+        found, rows = made(*args)
+        return replace(found, cuda=cuda), rows
+
+    monkeypatch.setattr(training, "_job", with_cuda)
+    monkeypatch.setattr(training, "compile_backbone", compiled.append)
+    train("protogcn", config(epochs=1, compile=wanted), annotations, tmp_path / "model",
+          tmp_path / "work")  # fmt: skip
+    assert len(compiled) == int(cuda and wanted)
+    assert all(type(model).__name__ == "SkeletonRecognizer" for model in compiled)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_mixed_precision_trains_on_cuda(annotations: Path, tmp_path: Path) -> None:
+    train("protogcn", config(epochs=1, amp=True), annotations, tmp_path / "model",
+          tmp_path / "work")  # fmt: skip
+    assert (tmp_path / "model/model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("wanted", ["amp", "compile"])

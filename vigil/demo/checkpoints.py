@@ -35,6 +35,26 @@ class Run:
     seconds: float = 0.0
 
 
+def descend(run: Run, loss: torch.Tensor, clip: float) -> torch.Tensor:
+    """Follow the loss's gradient once; a gradient that is not finite is passed over.
+
+    Args:
+        run: changed in place; its average is not moved.
+        loss: of the run's model, a scalar.
+        clip: greatest norm of the gradient.
+
+    Returns:
+        The norm before it was cut, a scalar.
+    """
+    run.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), clip)
+    if torch.isfinite(norm):
+        run.optimizer.step()
+    run.iteration += 1
+    return norm
+
+
 def save(run: Run, path: Path) -> None:
     """Write a checkpoint under a temporary name and rename it."""
     state = {

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from vigil.demo import captions
 from vigil.demo.captions import ACTIONS, KINDS, LABELS
-from vigil.demo.checkpoints import Run, export_weights, report, resume, save
+from vigil.demo.checkpoints import Run, descend, export_weights, report, resume, save
 from vigil.demo.clip_augment import Motion, inputs, motions, move
 from vigil.demo.clip_heads import Taught
 from vigil.demo.clip_metrics import zero_shot
@@ -200,12 +200,7 @@ def _said(clip: Any, texts: list[str], tokens: dict[str, Any]) -> Tensor:
 
 def _update(run: Run, loss: Tensor, recipe: Recipe) -> None:
     """Follow the loss's gradient, and let the average follow the weights."""
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
-    if torch.isfinite(norm):
-        run.optimizer.step()
-    run.iteration += 1
+    descend(run, loss, recipe.clip)
     keep = min(recipe.averaging, (1 + run.iteration) / (10 + run.iteration))
     with torch.no_grad():
         run.model.clip.logit_scale.clamp_(0, math.log(100))

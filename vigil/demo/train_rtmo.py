@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from vigil.demo import pose_data, pose_metrics
-from vigil.demo.checkpoints import Run, export_weights, report, resume, save
+from vigil.demo.checkpoints import Run, descend, export_weights, report, resume, save
 from vigil.demo.pose_data import Persons, PoseImages
 from vigil.demo.precision import half
 from vigil.demo.rtmo_run import AveragedRun, Recipe, average, start
@@ -94,12 +94,7 @@ def step(
     samples = [_sample(persons, size, device) for _, persons in made]
     losses = run.model.head.loss([feature.float() for feature in features], samples)
     total, log = run.model.parse_losses(losses)
-    run.optimizer.zero_grad()
-    total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
-    if torch.isfinite(norm):
-        run.optimizer.step()
-    run.iteration += 1
+    norm = descend(run, total, recipe.clip)
     average(run, recipe)
     return {name: float(value.detach()) for name, value in log.items()} | {"gradient": float(norm)}
 

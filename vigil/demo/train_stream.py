@@ -26,7 +26,7 @@ import torch
 
 from vigil.command import run
 from vigil.config import Config
-from vigil.demo.checkpoints import report, resume, save
+from vigil.demo.checkpoints import descend, report, resume, save
 from vigil.demo.drawing import Drawing
 from vigil.demo.image_store import ImageStore, View
 from vigil.demo.learners import LEARNERS, Learner
@@ -97,12 +97,7 @@ def step(
     run = learner.run
     images, persons = store.draw(recipe.batch, how, random)
     loss = learner.loss(images, persons)
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
-    if torch.isfinite(norm):
-        run.optimizer.step()
-    run.iteration += 1
+    descend(run, loss, recipe.clip)
     average(run, recipe)
     return float(loss.detach())
 
