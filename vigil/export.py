@@ -110,6 +110,7 @@ def metadata(spec: store.ModelSpec) -> dict[str, str]:
         "name": spec.name,
         "labels": list(spec.classes),
         **spec.reads.facts,
+        "temperature": spec.temperature,
         "outputs": "probabilities: softmax of logits",
     }
     return {

@@ -28,7 +28,7 @@ from vigil.splits import split_name
 from vigil.weights import entry, fetch
 
 _LOG = logging.getLogger("vigil.training")
-_CODE = "4"  # raise when a change of the code changes what a training gives
+_CODE = "5"  # raise when a change of the code changes what a training gives
 
 
 def key(name: str, config: Config, annotations: Path, fold: int | None) -> str:
@@ -68,13 +68,14 @@ def train(
     Raises:
         InputError: an unknown model or split, or an unreadable annotation file.
     """
-    job, training = _job(name, config, annotations, work, fold)
+    job, training, validation = _job(name, config, annotations, work, fold)
     compat.apply()
     import torch
     from mmengine.config import Config as RunnerConfig
     from mmengine.runner import Runner
 
     from vigil.models import loop_hooks, training_hooks  # noqa: F401  their classes are registered
+    from vigil.models.calibrating import calibrated
     from vigil.models.settling import SettledValidation, Settler
 
     torch.set_num_threads(job.params.threads)
@@ -93,15 +94,18 @@ def train(
     if job.rank == 0:
         chosen = _chosen(job.run, job.params)
         state = torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"]
-        save(out, settle(state), spec)
+        weights = settle(state)
+        if job.params.calibrate and validation:
+            spec = calibrated(spec, weights, validation)
+        save(out, weights, spec)
     processes.wait()
     return job.run
 
 
 def _job(
     name: str, config: Config, annotations: Path, work: Path, fold: int | None
-) -> tuple[Job, list[dict[str, Any]]]:
-    """Check what a training needs; return it with its training clips."""
+) -> tuple[Job, list[dict[str, Any]], list[dict[str, Any]]]:
+    """Check what a training needs; return it with its training and its validation clips."""
     import torch
 
     splits, rows = read_annotations(annotations)
@@ -128,7 +132,7 @@ def _job(
         labels=[row["label"] for row in training], validate=bool(validation), weights=weights,
         cuda=cuda, processes=together, rank=processes.rank(),
     )  # fmt: skip
-    return job, training
+    return job, training, validation
 
 
 def _taught(name: str, config: Config, rows: Sequence[dict[str, Any]]) -> ModelSpec:

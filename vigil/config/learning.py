@@ -82,6 +82,9 @@ class TrainSection(Section):
     )  # fmt: skip
     select: Literal["last", "best"] = Field(description="weights to keep: last, or best val loss")
     patience_epochs: int = Field(ge=0, description="stop so long after the best val loss; 0: never")
+    calibrate: bool = Field(
+        description="divide the logits by a temperature learned on the validation clips"
+    )
     amp: bool = Field(description="float16 where it is safe, on CUDA only")
     compile: bool = Field(description="torch.compile of the training step, on CUDA only")
     init: str = Field(

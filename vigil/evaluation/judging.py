@@ -16,8 +16,6 @@ from vigil.errors import InputError
 from vigil.evaluation.scores import Scores, scores_of
 from vigil.splits import split_name
 
-_BATCH = 32
-
 
 def predict(trained: Trained, rows: Sequence[dict[str, Any]]) -> NDArray[np.float32]:
     """Run a trained recognizer or an ensemble over annotations, prepared as they are served.
@@ -35,17 +33,12 @@ def predict(trained: Trained, rows: Sequence[dict[str, Any]]) -> NDArray[np.floa
     """
     if not rows:
         raise InputError("evaluate: expected at least one clip, got none")
-    import torch
+    from vigil.models.calibrating import answers
 
     graph, spec = load(trained)
     batch = spec.reads.batch(rows)
-    answers = []
-    with torch.inference_mode():
-        for start in range(0, len(batch.owner), _BATCH):
-            part = slice(start, start + _BATCH)
-            inputs = (torch.from_numpy(array[part]) for array in batch.feeds.values())
-            answers.append(graph(*inputs)[0].numpy())
-    return spec.reads.settle(np.concatenate(answers), batch.owner, len(rows))
+    probabilities, _ = answers(graph, batch)
+    return spec.reads.settle(probabilities, batch.owner, len(rows))
 
 
 def majority(training: Sequence[int], count: int, classes: int) -> NDArray[np.float64]:

@@ -15,7 +15,13 @@ from vigil.models.preprocess import Norm, SkeletonInput
 
 @MODELS.register_module()
 class SkeletonRecognizer(BaseRecognizer):  # type: ignore[misc]
-    """mmaction2's graph recognizer with the preparation of keypoints as its first layer."""
+    """mmaction2's graph recognizer with the preparation of keypoints as its first layer.
+
+    Attributes:
+        temperature: what its served logits are divided by; see `vigil.models.calibrating`.
+    """
+
+    temperature = 1.0
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class InferenceGraph(nn.Module):
         self.prepare = recognizer.prepare
         self.backbone = recognizer.backbone
         self.head = recognizer.cls_head
+        self.temperature = recognizer.temperature
         self.eval()
 
     def forward(self, keypoints: Tensor, image_size: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,5 +104,5 @@ class InferenceGraph(nn.Module):
             (B, classes) probabilities summing to 1, and (B, classes) logits.
         """
         features = self.backbone(self.prepare(keypoints, image_size))
-        logits = self.head(features, present=self.prepare.present(keypoints))
+        logits = self.head(features, present=self.prepare.present(keypoints)) / self.temperature
         return torch.softmax(logits, dim=1), logits

@@ -41,12 +41,14 @@ class ModelSpec:
         classes: class names in label order.
         params: its section of `params.yaml`.
         reads: what it reads of a clip.
+        temperature: what its logits are divided by; see `vigil.models.calibrating`.
     """
 
     name: str
     classes: tuple[str, ...]
     params: dict[str, Any]
     reads: AnyReading
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
     @classmethod
     def of(
@@ -189,5 +191,6 @@ def build(spec: ModelSpec) -> Recognizer:
     # Another package of the family may have made itself the default in this process.
     with DefaultScope.overwrite_default_scope("mmaction"):
         recognizer: Recognizer = MODELS.build(config)
+    recognizer.temperature = spec.temperature
     recognizer.eval()
     return recognizer

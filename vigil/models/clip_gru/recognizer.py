@@ -14,7 +14,13 @@ from vigil.models.clip_gru.pooling import there
 
 @MODELS.register_module()
 class SequenceRecognizer(BaseRecognizer):  # type: ignore[misc]
-    """An encoder and a head over all sequences of a clip, in mmaction2's terms."""
+    """An encoder and a head over all sequences of a clip, in mmaction2's terms.
+
+    Attributes:
+        temperature: what its served logits are divided by; see `vigil.models.calibrating`.
+    """
+
+    temperature = 1.0
 
     def __init__(self, **modules: Any) -> None:
         """Build it from the configs `backbone` and `cls_head`."""
@@ -59,6 +65,7 @@ class SequenceGraph(nn.Module):
         """Share the layers of `recognizer`, put into evaluation mode."""
         super().__init__()
         self.backbone, self.head = recognizer.backbone, recognizer.cls_head
+        self.temperature = recognizer.temperature
         self.eval()
 
     def forward(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,5 +77,5 @@ class SequenceGraph(nn.Module):
         Returns:
             (B, classes) probabilities summing to 1, and (B, classes) logits.
         """
-        logits = self.head(self.backbone(embeddings))
+        logits = self.head(self.backbone(embeddings)) / self.temperature
         return torch.softmax(logits, dim=1), logits
