@@ -180,14 +180,19 @@ class BusyLane:
 
 
 def test_a_client_that_is_the_bottleneck_says_so() -> None:
-    rows: list[Row] = []
     params = PARAMS.model_copy(update={"max_windows": 1, "window_s": 0.5})
-    with known_server(ms=0) as url, triton("known", "http", {"http": url}, MODEL, ROWS) as one:
 
-        async def open_lane(index: int) -> Lane:
-            return BusyLane(await one.open_lane(index))
+    def measure() -> Row:
+        rows: list[Row] = []
+        with known_server(ms=0) as url, triton("known", "http", {"http": url}, MODEL, ROWS) as one:
 
-        busy = replace(one, open_lane=open_lane)
-        measure_point([(busy, at_rate(1000, "fixed"))], params, rows.append)
-    assert not rows[0].valid
-    assert "client was the bottleneck" in rows[0].why_invalid
+            async def open_lane(index: int) -> Lane:
+                return BusyLane(await one.open_lane(index))
+
+            busy = replace(one, open_lane=open_lane)
+            measure_point([(busy, at_rate(1000, "fixed"))], params, rows.append)
+        return rows[0]
+
+    row = again(3, measure, lambda row: "bottleneck" in row.why_invalid)
+    assert not row.valid
+    assert "client was the bottleneck" in row.why_invalid

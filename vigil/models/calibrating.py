@@ -26,7 +26,7 @@ from torch import Tensor
 from vigil.models.doors import Batch
 from vigil.models.store import ModelSpec, build
 
-_LOG = logging.getLogger("vigil.calibrating")
+_LOG = logging.getLogger("vigil.training")
 _ROWS = 32
 _SPREAD = math.log(2)  # of its logarithm a priori: two of three are between a half and 2
 _FURTHEST = math.log(20)
@@ -79,9 +79,9 @@ def calibrated(
     found = most_probable(loss)
     before, after = (loss(value) / len(videos) for value in (1.0, found))
     _LOG.info(
-        f"calibrated on {len(rows)} validation clips of {len(videos)} videos: temperature "
-        f"{found:.3f}, log loss {before:.3f} to {after:.3f}"
-    )
+        "calibrated on %d validation clips of %d videos: temperature %.3f, log loss %.3f to %.3f",
+        len(rows), len(videos), found, before, after,
+    )  # fmt: skip
     return replace(spec, temperature=found)
 
 
