@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from tests.skeletons import CLASSES, config, write_set
+from tests.skeletons import CLASSES, config
 from tests.tracks import clip
 from vigil import compat, models
 from vigil.dataset import read_annotations, select
@@ -25,13 +25,6 @@ from vigil.training import train
 compat.apply()
 
 from vigil.models.calibrating import calibrated, most_probable  # noqa: E402  after the bridges
-
-
-@pytest.fixture(scope="module")
-def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("dataset") / "annotations.pkl"
-    write_set(path, 32)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.skeletons import config, write_set
+from tests.skeletons import config
 from vigil import compat, training
 
 compat.apply()
@@ -26,13 +26,6 @@ from vigil.models.checkpoints import AtomicBackend, latest  # noqa: E402
 from vigil.models.losses import ClassificationLoss  # noqa: E402
 from vigil.models.runner import Job, runner_config  # noqa: E402
 from vigil.training import train  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("dataset") / "annotations.pkl"
-    write_set(path, 24)
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +73,8 @@ def test_the_backbone_is_compiled_where_it_is_asked_for_and_cuda_trains(
     made, compiled = training._job, []
 
     def with_cuda(*args: Any) -> Any:
-        found, rows = made(*args)
-        return replace(found, cuda=cuda), rows
+        found, *rows = made(*args)
+        return replace(found, cuda=cuda), *rows
 
     monkeypatch.setattr(training, "_job", with_cuda)
     monkeypatch.setattr(training, "compile_backbone", compiled.append)

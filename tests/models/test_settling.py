@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.skeletons import config, write_set
+from tests.skeletons import config
 from vigil import compat
 from vigil.config import Config
 from vigil.dataset import read_annotations, select
@@ -22,13 +22,6 @@ compat.apply()
 import torch  # noqa: E402  after the bridges
 
 from vigil.models.settling import SettledValidation, Settler  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("dataset") / "annotations.pkl"
-    write_set(path, 32)
-    return path
 
 
 def logged(run: Path) -> list[float]:

@@ -9,17 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.skeletons import config, write_set
+from tests.skeletons import config
 from vigil.errors import InputError, ModelError
 from vigil.models import store
 from vigil.training import key, train
-
-
-@pytest.fixture(scope="module")
-def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("dataset") / "annotations.pkl"
-    write_set(path, 24)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def calibrated(
         rows: N validation annotations, at least one.
     """
     recognizer = build(spec)
-    recognizer.load_state_dict({name: value.cpu() for name, value in state.items()})
+    recognizer.load_state_dict(state)
     batch = spec.reads.batch(rows)
     logits = answers(recognizer.inference_graph(), batch)[1].astype(np.float64)
     labels = [int(row["label"]) for row in rows]
