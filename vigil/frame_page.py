@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vigil.evaluation.frames import Pooled
 from vigil.evaluation.metrics import roc
 from vigil.figures import save_png, svg_uri
-from vigil.html import document, interval, pictures, table
+from vigil.html import document, interval, made_on, pictures, table
 from vigil.schema import atomic, write_json, write_text
 
 _POINTS = 2000  # of a ROC curve, so that hours of footage still draw
@@ -97,8 +97,7 @@ def page(found: Mapping[str, Any], curve: str) -> str:
         _alarms(found),
         _where_from(found),
         _misses(found),
-        "<h2>Made on</h2>",
-        table(["", ""], [[name, str(value)] for name, value in found["environment"].items()]),
+        made_on(found["environment"]),
     ]
     return document(title, parts)
 

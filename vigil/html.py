@@ -71,3 +71,16 @@ def pictures(addresses: Mapping[str, str]) -> str:
         f'<img alt="{escape(name)}" src="{escape(address)}">' for name, address in addresses.items()
     )
     return f'<div class="plots">\n{images}\n</div>'
+
+
+def flat(value: Any) -> str:
+    """Return a value as one line of plain text; a mapping as `key value, key value`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {part}" for key, part in value.items())
+    return str(value)
+
+
+def made_on(environment: Mapping[str, Any]) -> str:
+    """Return the section that names machine, versions and command; see `environment.describe`."""
+    rows = [[name, flat(value)] for name, value in environment.items()]
+    return "<h2>Made on</h2>\n" + table(["", ""], rows)

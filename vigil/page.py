@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from vigil.evaluation.report import PER_CLASS
-from vigil.html import document, interval, pictures, table
+from vigil.html import document, flat, interval, made_on, pictures, table
 
 _HEADLINES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "auc",
               "average_precision", "ece")  # fmt: skip
@@ -38,16 +38,9 @@ def page(report: Mapping[str, Any], plots: Mapping[str, str], strips: Sequence[s
         "<h2>By scene, the least accurate first</h2>",
         _by_group(report),
         _mistakes(report, strips),
-        "<h2>Made on</h2>",
-        table(["", ""], [[name, _flat(value)] for name, value in report["environment"].items()]),
+        made_on(report["environment"]),
     ]
     return document(title, parts)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {part}" for key, part in value.items())
-    return str(value)
 
 
 def _metrics(report: Mapping[str, Any]) -> str:
@@ -95,7 +88,7 @@ def _by_class(report: Mapping[str, Any]) -> str:
 def _by_group(report: Mapping[str, Any]) -> str:
     kinds = ("accuracy", "macro_f1", "auc")
     rows = [
-        [name, str(found["n"]), str(found["n_videos"]), _flat(found["counts"]),
+        [name, str(found["n"]), str(found["n_videos"]), flat(found["counts"]),
          *(interval(found, kind) for kind in kinds)]
         for name, found in report["per_group"].items()
     ]  # fmt: skip
@@ -106,7 +99,7 @@ def _mistakes(report: Mapping[str, Any], strips: Sequence[str]) -> str:
     lines = ["<h2>The worst mistakes</h2>"]
     for mistake, address in zip(report["mistakes"], strips, strict=True):
         said = f"said {mistake['predicted']} {mistake['probability']:.0%}, is {mistake['label']}"
-        where = f"{mistake['clip_id']}, video {mistake['video_id']}, scene {mistake['group']}"
+        where = f"{mistake['clip_id']}, video {mistake['video_id']}, {mistake['group']}"
         lines.append(
             f"<figure><figcaption><b>{escape(said)}</b> <small>{escape(where)}</small></figcaption>"
             f'<img alt="{escape(said)}" src="{escape(address)}"></figure>'

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vigil.benchmark.charts import figures
 from vigil.benchmark.claims import TITLES
 from vigil.benchmark.limit import shares
 from vigil.benchmark.row import Row
-from vigil.html import document, table
+from vigil.html import document, made_on, table
 
 if TYPE_CHECKING:
     from vigil.benchmark.report import Report
@@ -32,8 +32,7 @@ def page(report: Report) -> str:
         *_server(report.rows),
         *_failures(report.rows),
         *_goodput(report),
-        "<h2>Measured on</h2>",
-        table(["what", "value"], _environment(report.environment)),
+        made_on(report.environment),
     ]
     return document(f"Benchmark of {report.model}", parts)
 
@@ -121,15 +120,6 @@ def _goodput(report: Report) -> list[str]:
     header = ["system", "protocol", "p99 bound ms", "highest rate/s", "answers in time/s",
               "tried (rate/s: p99 ms)"]  # fmt: skip
     return ["<h2>Highest rate under the bound</h2>", table(header, lines)] * bool(lines)
-
-
-def _environment(found: Mapping[str, Any]) -> list[list[str]]:
-    lines = []
-    for key, value in found.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{name} {part}" for name, part in value.items())
-        lines.append([key, str(value)])
-    return lines
 
 
 def _ms(value: float | None) -> str:
