@@ -99,7 +99,7 @@ def _mistakes(report: Mapping[str, Any], strips: Sequence[str]) -> str:
     lines = ["<h2>The worst mistakes</h2>"]
     for mistake, address in zip(report["mistakes"], strips, strict=True):
         said = f"said {mistake['predicted']} {mistake['probability']:.0%}, is {mistake['label']}"
-        where = f"{mistake['clip_id']}, video {mistake['video_id']}, {mistake['group']}"
+        where = f"{mistake['clip_id']}, video {mistake['video_id']}, group {mistake['group']}"
         lines.append(
             f"<figure><figcaption><b>{escape(said)}</b> <small>{escape(where)}</small></figcaption>"
             f'<img alt="{escape(said)}" src="{escape(address)}"></figure>'
