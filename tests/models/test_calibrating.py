@@ -20,6 +20,7 @@ from vigil.errors import ModelError
 from vigil.evaluation import predict
 from vigil.export import export
 from vigil.models import store
+from vigil.session import OnnxSession
 from vigil.training import train
 
 compat.apply()
@@ -101,12 +102,18 @@ def test_the_exported_graph_answers_with_it_and_names_it(
     annotations: Path, trained: dict[bool, Path], tmp_path: Path
 ) -> None:
     rows = select(*read_annotations(annotations), "test")
-    graphs = {}
+    temperature = store.read_spec(trained[True]).temperature
+    logits, facts = {}, {}
     for wanted, folder in trained.items():
         export(folder, tmp_path / str(wanted), rows, config().export)
-        graphs[wanted] = onnx.load(tmp_path / str(wanted) / "stgcn" / "1" / "model.onnx")
-    facts = {p.key: p.value for p in graphs[True].metadata_props}
-    assert json.loads(facts["temperature"]) == store.read_spec(trained[True]).temperature
+        path = tmp_path / str(wanted) / "stgcn" / "1" / "model.onnx"
+        feeds = store.read_spec(folder).reads.batch(rows).feeds
+        logits[wanted] = OnnxSession(path, device="cpu").run(feeds)["logits"]
+        facts[wanted] = {p.key: p.value for p in onnx.load(path).metadata_props}
+    np.testing.assert_allclose(logits[True] * temperature, logits[False], rtol=1e-4, atol=1e-6)
+    assert np.abs(logits[True] - logits[False]).max() > 1e-5
+    assert json.loads(facts[True]["temperature"]) == temperature
+    assert json.loads(facts[False]["temperature"]) == 1.0
 
 
 @pytest.mark.parametrize("name", models.types())

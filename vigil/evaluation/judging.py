@@ -33,7 +33,7 @@ def predict(trained: Trained, rows: Sequence[dict[str, Any]]) -> NDArray[np.floa
     """
     if not rows:
         raise InputError("evaluate: expected at least one clip, got none")
-    from vigil.models.calibrating import answers
+    from vigil.models.inference import answers
 
     graph, spec = load(trained)
     batch = spec.reads.batch(rows)

@@ -4,7 +4,8 @@ Networks trained with smoothed labels say less than they know, networks trained 
 Dividing the logits by one number mends either and leaves a single row's order as it is (Guo et
 al., 2017, "On Calibration of Modern Neural Networks"). Here it is the most probable temperature: as
 clips of one video resemble each other, all of a video's clips together count as one observation,
-and a priori the temperature is log-normal around 1, so few videos move it little.
+and a priori the temperature is log-normal around 1, so few videos move it little. (scikit-learn's
+temperature has no prior, and knows nothing of clips whose answer is pooled from several rows.)
 """
 
 from __future__ import annotations
@@ -17,40 +18,17 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from torch import Tensor
 
-from vigil.models.doors import Batch
+from vigil.models.inference import answers
 from vigil.models.store import ModelSpec, build
 
 _LOG = logging.getLogger("vigil.training")
-_ROWS = 32
 _SPREAD = math.log(2)  # of its logarithm a priori: two of three are between a half and 2
 _FURTHEST = math.log(20)
 _LEAST = 1e-7  # of a probability whose logarithm is taken
-
-
-def answers(graph: Any, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Run a recognizer's graph over the rows of a batch, some at a time.
-
-    Args:
-        graph: from what `batch` feeds to (B, classes) probabilities and logits.
-        batch: n rows.
-
-    Returns:
-        (n, classes) float32 probabilities, and (n, classes) float32 logits.
-    """
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(batch.owner), _ROWS):
-            part = slice(start, start + _ROWS)
-            inputs = (torch.from_numpy(array[part]) for array in batch.feeds.values())
-            found.append([tensor.numpy() for tensor in graph(*inputs)])
-    probabilities, logits = zip(*found, strict=True)
-    return np.concatenate(probabilities), np.concatenate(logits)
 
 
 def calibrated(
